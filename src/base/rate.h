@@ -1,0 +1,20 @@
+#ifndef BASE_RATE_H
+#define BASE_RATE_H
+
+/*
+ * rate: a token bucket that holds a stream to so many bytes a second.
+ */
+
+#include <stdint.h>
+
+struct rate {
+	uint64_t bytes_per_s; /* 0: no limit */
+	int64_t due_us; /* CLOCK_BOOTTIME at which the next byte may pass */
+};
+
+void rate_init(struct rate *r, uint64_t bytes_per_s);
+/* Count bytes and sleep as long as they came too early (bursts of 0.2 s are
+ * let through). */
+void rate_wait(struct rate *r, uint64_t bytes);
+
+#endif /* !BASE_RATE_H */
