@@ -1,0 +1,50 @@
+#ifndef CODEC_DIGEST_H
+#define CODEC_DIGEST_H
+
+/*
+ * digest: the three sums we use.
+ *
+ * SHA-256 names whole objects (packs, manifests, WAL); keyed XXH3-64 tells
+ * blocks apart; CRC-32C is PostgreSQL's and combines.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+
+#define SHA256_BYTES	 32
+#define SHA256_HEX_BYTES (2 * SHA256_BYTES + 1)
+
+struct sha256; /* a running SHA-256 */
+
+struct sha256 *sha256_new(void);
+void sha256_free(struct sha256 *s);
+AUTO_DEFINE(struct sha256, sha256_free);
+#define AUTO_SHA256 AUTO(sha256_free_auto)
+void sha256_update(struct sha256 *s, const void *data, size_t len);
+/* The digest of all so far; s can go on. */
+void sha256_peek(const struct sha256 *s, uint8_t out[SHA256_BYTES]);
+void sha256_of(const void *data, size_t len, uint8_t out[SHA256_BYTES]);
+void sha256_hex(const uint8_t in[SHA256_BYTES], char out[SHA256_HEX_BYTES]);
+
+/* Lower-case hex of len bytes with a NUL: out holds 2 * len + 1. */
+void hex_encode(const uint8_t *in, size_t len, char *out);
+/* Exactly 2 * len hex digits (either case); 0 or -1. */
+int hex_decode(const char *text, uint8_t *out, size_t len);
+
+/*
+ * CRC-32C (Castagnoli) as PostgreSQL's pg_crc32c, finished form.  crc32c(0, ..)
+ * starts; crc32c(crc32c(0, a), b) is the sum of a then b.
+ */
+uint32_t crc32c(uint32_t crc, const void *data, size_t len);
+/* The sum of a then b from their sums and b's length (zlib's method). */
+uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t len_b);
+
+/* XXH3-64 keyed by a 64-bit seed that belongs to one repository. */
+uint64_t xxh3_keyed(uint64_t key, const void *data, size_t len);
+
+/* len bytes from the system's random generator. */
+void random_bytes(void *out, size_t len);
+
+#endif /* !CODEC_DIGEST_H */
