@@ -1,0 +1,100 @@
+#ifndef REPO_REPO_H
+#define REPO_REPO_H
+
+/*
+ * repo: the repository of one site, open; and lineages: one history of one
+ * cluster inside it ("<cluster>/<system id>-<n>").
+ *
+ *	repo			version, uuid, block key
+ *	keys/N			public signing keys, write-once
+ *	<cluster>/<lineage>/...	see lineage_key()
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "codec/sign.h"
+#include "store/store.h"
+
+struct repo;
+
+#define REPO_FORMAT	   1
+#define CLUSTER_NAME_BYTES 64
+#define LINEAGE_NAME_BYTES 40
+#define BACKUP_ID_BYTES	   24 /* "20261121T030405Z-7f3a" */
+
+/* Make a new repository at url.  ERR_CONFLICT when one is there. */
+int repo_init(const char *url, struct err *e);
+/* state_dir holds this site's signing key ("sign.key"); it is made, and its
+ * public half added to keys/, when it is missing and for_writing is true. */
+struct repo *repo_open(
+    const char *url, const char *state_dir, bool for_writing, struct err *e);
+void repo_close(struct repo *r);
+AUTO_DEFINE(struct repo, repo_close);
+#define AUTO_REPO AUTO(repo_close_auto)
+
+struct store *repo_store(const struct repo *r);
+const char *repo_url(const struct repo *r);
+const char *repo_uuid(const struct repo *r);
+uint64_t repo_block_key(const struct repo *r); /* of xxh3_keyed() */
+/* Signed text: document, "\n", "ed25519 <key number> <hex>\n". */
+int repo_sign(const struct repo *r, struct buf *document, struct err *e);
+/* Checks the last line and cuts it off.  ERR_CORRUPT. */
+int repo_check_signature(const struct repo *r, struct buf *document,
+    const char *name, struct err *e);
+
+bool cluster_name_valid(const char *name); /* [a-z0-9][a-z0-9_.-]{0,62} */
+/* Names of all clusters that have a lineage; free with store_names_free(). */
+int repo_clusters(
+    const struct repo *r, char ***names, size_t *count, struct err *e);
+
+/* What identifies a cluster and must not change within a lineage, and what may
+ * (recorded anew as cluster/N). */
+struct cluster_facts {
+	uint64_t system_id;
+	int major;
+	int version_num;
+	uint32_t segment_bytes;
+	uint32_t block_bytes;
+	bool checksums;
+};
+
+struct lineage {
+	const struct repo *repo;
+	char cluster[CLUSTER_NAME_BYTES];
+	char name[LINEAGE_NAME_BYTES];
+	struct cluster_facts facts; /* newest record */
+};
+
+/* The lineage of this system identifier, or a new one; facts are recorded when
+ * they are new.  ERR_CONFLICT when major or sizes differ from the record. */
+int lineage_open_for(const struct repo *r, const char *cluster,
+    const struct cluster_facts *facts, struct lineage *l, struct err *e);
+/* name NULL: the one with the newest backup or WAL.  ERR_NOT_FOUND. */
+int lineage_open(const struct repo *r, const char *cluster, const char *name,
+    struct lineage *l, struct err *e);
+int lineage_list(const struct repo *r, const char *cluster, char ***names,
+    size_t *count, struct err *e);
+
+/*
+ * Key of an object of this lineage:
+ *	packs/xx/<pack id>	backups/<id>	intents/<id>	marks/<id>/N
+ *	wal/<timeline>/<log>/<segment>	wal/<N>.history	 wal/open/...
+ * fmt is what stands behind the lineage's prefix.
+ */
+const char *lineage_key(const struct lineage *l, char out[STORE_KEY_BYTES],
+    const char *fmt, ...) __attribute__((__format__(__printf__, 3, 4)));
+
+/* Lock of one duty ("backup", "receive", "expire") of a cluster at this site,
+ * a file in state_dir/locks.  Returns the descriptor or -1: ERR_TRANSIENT when
+ * it is held, naming the holder's pid. */
+int cluster_lock(const char *state_dir, const char *cluster, const char *duty,
+    struct err *e);
+/* Pid of the holder, 0 when nobody holds it, -1 on error. */
+int cluster_lock_holder(const char *state_dir, const char *cluster,
+    const char *duty, struct err *e);
+
+#endif /* !REPO_REPO_H */

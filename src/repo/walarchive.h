@@ -1,0 +1,123 @@
+#ifndef REPO_WALARCHIVE_H
+#define REPO_WALARCHIVE_H
+
+/*
+ * walarchive: the WAL of a lineage in the repository.
+ *
+ *	wal/<timeline 8 hex>/<log 8 hex>/<segment>	whole, compressed, write-once
+ *	wal/<timeline>.history				never expires
+ *	wal/<timeline>/<log>/<segment>.partial.<end LSN>.<digest>
+ *	wal/open/<segment>				being received: a plain file
+ *
+ * A stored segment is a 64-byte header, the compressed body, the index
+ * (walindex.h) and a trailer; the layout is drawn in walfile.h.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "pg/label.h"
+#include "pg/lsn.h"
+#include "repo/repo.h"
+
+/* What the index of one stored segment says. */
+struct wal_summary {
+	uint32_t timeline;
+	uint64_t start_lsn, end_lsn; /* of the segment (or the partial's end) */
+	uint64_t first_record_lsn;   /* LSN_NONE: none begins here */
+	uint64_t last_record_end_lsn;
+	uint32_t commits;
+	int64_t first_commit_us, last_commit_us; /* 0: none */
+	int64_t min_commit_us, max_commit_us;
+	uint32_t min_xid, max_xid; /* of transactions that ended here */
+	bool has_switch, has_shutdown, has_end_of_recovery;
+	uint32_t restore_points;
+};
+
+/*
+ * Store one whole segment of plain bytes.  Checked first: header, system
+ * identifier, timeline, record CRCs inside it.  0 also when the same plain
+ * bytes are there already (*existed true); ERR_CONFLICT when others are: the
+ * hint names `wal fork`.  Durable when it returns.  Thread-safe.
+ */
+int wal_store_segment(const struct lineage *l, const char *name,
+    const uint8_t *data, size_t len, int level, bool *existed, struct err *e);
+/* A partial never conflicts: its name carries its end and digest. */
+int wal_store_partial(const struct lineage *l, const char *segment,
+    const uint8_t *data, size_t len, struct err *e);
+int wal_store_history(const struct lineage *l, uint32_t timeline,
+    const void *text, size_t len, struct err *e);
+
+/* The plain bytes of a whole segment, checked.  ERR_NOT_FOUND, ERR_CORRUPT.
+ * out holds segment_bytes. */
+int wal_read_segment(
+    const struct lineage *l, const char *name, uint8_t *out, struct err *e);
+/*
+ * The longest plain prefix that is durable here: whole segment, else the open
+ * one or the longest partial, padded with zeros to segment_bytes.  *valid_len
+ * is what is real.  ERR_NOT_FOUND when there is nothing.
+ */
+int wal_read_tail(const struct lineage *l, const char *name, uint8_t *out,
+    size_t *valid_len, struct err *e);
+int wal_read_summary(const struct lineage *l, const char *name,
+    struct wal_summary *summary, struct err *e);
+/* ERR_NOT_FOUND when it is not here (timeline 1 is always found: empty). */
+int wal_read_history(const struct lineage *l, uint32_t timeline,
+    struct timeline_history *h, struct buf *text, struct err *e);
+
+/* ---- what is there ---- */
+
+/* WAL without a hole on one timeline: [start_lsn, end_lsn). */
+struct wal_span {
+	uint32_t timeline;
+	uint64_t start_lsn, end_lsn;
+	bool open_end; /* ends in an open or partial segment */
+};
+/* All spans by timeline and position.  The caller frees. */
+int wal_spans(const struct lineage *l, struct wal_span **spans, size_t *count,
+    struct err *e);
+/* Is every byte of [from, to) of this history here?  *missing is the first
+ * position that is not (to when all is). */
+int wal_covered(const struct lineage *l, const struct timeline_history *h,
+    uint64_t from_lsn, uint64_t to_lsn, uint64_t *missing_lsn, struct err *e);
+/* The newest timeline that is known here, 0 when there is no WAL. */
+int
+wal_newest_timeline(const struct lineage *l, uint32_t *timeline, struct err *e);
+
+/* Remove segments (and partials) wholly below keep_lsn(timeline); keep returns
+ * the first LSN of a timeline to keep (UINT64_MAX: all may go). */
+typedef uint64_t wal_keep_fn(void *arg, uint32_t timeline);
+int wal_expire(const struct lineage *l, wal_keep_fn *keep, void *arg,
+    bool dry_run, uint64_t *segments, uint64_t *bytes, struct err *e);
+
+/* ---- the open segment: written by the receiver ---- */
+
+struct wal_open; /* a segment being received, a file in wal/open */
+
+/* Open (or reopen) the segment that holds lsn.  A file that is there already
+ * keeps its valid prefix (by record CRCs); *valid_lsn is its end. */
+struct wal_open *wal_open_segment(const struct lineage *l, uint32_t timeline,
+    uint64_t lsn, uint64_t *valid_lsn, struct err *e);
+/* Bytes at lsn: at or before the end.  Bytes that overlap must be equal:
+ * ERR_CONFLICT. */
+int wal_open_write(struct wal_open *o, uint64_t lsn, const uint8_t *data,
+    size_t len, struct err *e);
+/* All written bytes are durable when this returns 0. */
+int wal_open_sync(struct wal_open *o, struct err *e);
+uint64_t wal_open_end(const struct wal_open *o);
+bool wal_open_full(const struct wal_open *o);
+const uint8_t *wal_open_data(const struct wal_open *o);
+const char *wal_open_name(const struct wal_open *o);
+/* The stored segment took its place: remove the file. */
+int wal_open_discard(struct wal_open *o, struct err *e);
+/* Timeline ended inside: becomes a partial, durable, then the file goes. */
+int wal_open_to_partial(struct wal_open *o, struct err *e);
+void wal_open_close(struct wal_open *o); /* the file stays */
+AUTO_DEFINE(struct wal_open, wal_open_close);
+#define AUTO_WAL_OPEN AUTO(wal_open_close_auto)
+
+#endif /* !REPO_WALARCHIVE_H */
