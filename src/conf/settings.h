@@ -1,0 +1,84 @@
+#ifndef CONF_SETTINGS_H
+#define CONF_SETTINGS_H
+
+/*
+ * settings: pgkura.conf, read from one table of options.
+ *
+ * INI: [pgkura] for the site, [cluster NAME] for each cluster.  The table in
+ * settings_table.c makes the parser, the sample file and the manual's option
+ * list.  Unknown keys name file, line and the nearest key.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#define SETTINGS_CLUSTERS_MAX 512
+#define SETTINGS_DEFAULT_PATH "/etc/pgkura/pgkura.conf"
+
+struct cluster_settings {
+	char *name;
+	char *conninfo;	       /* libpq's; host of the source */
+	char *backup_conninfo; /* a standby to back up from; NULL: conninfo */
+	char *slot;	       /* "pgkura"; "" for none */
+	bool create_slot;
+	bool slot_unbounded;	/* max_slot_wal_keep_size = -1 is accepted */
+	bool receive;		/* stream WAL (else archive_command only) */
+	char *application_name; /* for synchronous_standby_names */
+	char *backup_schedule;	/* cron expression or "every 6h"; NULL none */
+	char *backup_window;	/* "22:00-05:00" or NULL: any time */
+	char *verify_schedule;
+	uint32_t keep_backups;	   /* at least so many */
+	int64_t keep_age_us;	   /* and all younger than this */
+	int64_t expire_grace_us;   /* 24 h */
+	int compress_level;	   /* most that is spent: 1 to 19, 3 */
+	unsigned int workers;	   /* encoder or restore threads, 2 */
+	uint64_t max_rate_bytes_s; /* 0 none */
+	bool fast_checkpoint;
+	bool verify_pages;
+	char *pgdata;		  /* where it lies, if on this machine; NULL */
+	char *config_dir;	  /* configuration outside PGDATA to keep too */
+	char *bindir;		  /* of this cluster's server programs; NULL */
+	int64_t wal_gap_alarm_us; /* 60 s */
+};
+
+struct settings {
+	char *path;
+	char *site;	   /* name of this site */
+	char *repository;  /* store url */
+	char *state_dir;   /* /var/lib/pgkura */
+	char *runtime_dir; /* sockets: /run/pgkura */
+	enum log_format log_format;
+	enum log_level log_level;
+	char *event_hook; /* program run for each event >= warning; NULL */
+	uint64_t min_free_bytes; /* backups refuse below it */
+	char *socket_group;	 /* who may use the control socket besides us */
+	struct cluster_settings *clusters;
+	size_t cluster_count;
+};
+
+/* path NULL: $PGKURA_CONF, else the default.  ERR_USAGE with file and line. */
+struct settings *settings_load(const char *path, struct err *e);
+/* The same from text (tests, fuzzing); name is for messages. */
+struct settings *
+settings_parse(const char *name, const char *text, size_t len, struct err *e);
+void settings_free(struct settings *s);
+AUTO_DEFINE(struct settings, settings_free);
+#define AUTO_SETTINGS AUTO(settings_free_auto)
+
+/* NULL name: the only cluster.  ERR_USAGE names those there are. */
+const struct cluster_settings *
+settings_cluster(const struct settings *s, const char *name, struct err *e);
+
+/* The commented sample file, and the manual's list of options (mdoc). */
+void settings_sample(struct buf *out);
+void settings_manual(struct buf *out);
+/* Effective values: "key = value  # default" or JSON. */
+void settings_show(const struct settings *s, bool json, struct buf *out);
+
+#endif /* !CONF_SETTINGS_H */
