@@ -30,7 +30,7 @@ void sha256_hex(const uint8_t in[SHA256_BYTES], char out[SHA256_HEX_BYTES]);
 
 /* Lower-case hex of len bytes with a NUL: out holds 2 * len + 1. */
 void hex_encode(const uint8_t *in, size_t len, char *out);
-/* Exactly 2 * len hex digits (either case); 0 or -1. */
+/* Exactly 2 * len hex digits (either case) and a NUL; 0 or -1. */
 int hex_decode(const char *text, uint8_t *out, size_t len);
 
 /*
@@ -38,7 +38,10 @@ int hex_decode(const char *text, uint8_t *out, size_t len);
  * starts; crc32c(crc32c(0, a), b) is the sum of a then b.
  */
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
-/* The sum of a then b from their sums and b's length (zlib's method). */
+/* The same without the machine's instruction: what other machines run. */
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len);
+/* The sum of a then b from their sums and b's length (zlib's method); fastest
+ * for 8,192 bytes. */
 uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t len_b);
 
 /* XXH3-64 keyed by a 64-bit seed that belongs to one repository. */
