@@ -43,6 +43,8 @@ void buf_put_varint(struct buf *b, uint64_t v);
 void buf_put_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...)
     __attribute__((__format__(__printf__, 2, 3)));
+/* s as a JSON string with its quotes; what is not UTF-8 becomes U+FFFD. */
+void buf_put_json(struct buf *b, const char *s);
 /* The bytes as a string: a NUL is kept behind them. */
 const char *buf_str(struct buf *b);
 

@@ -15,18 +15,22 @@
  * Start argv[0] (looked up in PATH) with standard input from /dev/null.
  * out_fd/err_fd: descriptors that become its standard output and error, or -1
  * to inherit.  The child dies with its parent when die_with_parent
- * (PR_SET_PDEATHSIG SIGTERM).  Returns the pid or -1.  An exec that fails is
- * reported here, not as an exit status.
+ * (PR_SET_PDEATHSIG SIGTERM; the kernel means the thread that calls this, which
+ * must then outlive the child).  Returns the pid or -1.  An exec that fails is
+ * reported here, not as an exit status: ERR_NOT_FOUND when there is no such
+ * program.
  */
 pid_t child_start(const char *const *argv, int out_fd, int err_fd,
     bool die_with_parent, struct err *e);
 
 /*
  * Run to the end within timeout_ms (0: no bound; then SIGKILL to its group and
- * ERR_TRANSIENT).  Output and error together are appended to out (at most
- * 64 KiB kept), which may be NULL.  Returns the exit status, 128 + signal when
- * killed, or -1.
+ * ERR_TRANSIENT).  A stop that is requested meanwhile ends it the same way,
+ * with ERR_CANCELED.  Output and error together are appended to out (at most
+ * the first CHILD_OUTPUT_BYTES_MAX of them); NULL drops them.  Returns the exit
+ * status, 128 + signal when killed, or -1.
  */
+#define CHILD_OUTPUT_BYTES_MAX ((size_t)64 << 10)
 int child_run(
     const char *const *argv, int timeout_ms, struct buf *out, struct err *e);
 

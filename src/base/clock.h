@@ -16,6 +16,7 @@
 
 int64_t clock_now_us(void);  /* CLOCK_REALTIME */
 int64_t clock_boot_us(void); /* CLOCK_BOOTTIME: intervals, goes on in suspend */
+/* At most so long: a signal that is caught ends it early. */
 void clock_sleep_us(int64_t us);
 
 /* PostgreSQL's TimestampTz is microseconds since 2000-01-01 UTC. */
@@ -32,13 +33,14 @@ const char *clock_compact(int64_t us, char out[CLOCK_TEXT_BYTES]);
 /*
  * A point in time as people write it: "2026-11-21 03:04:05", with optional
  * fraction and zone (+09, +0900, +09:00, Z, UTC; local when none), "T" for the
- * blank, date alone (midnight), "now", "10 minutes ago", "2h ago", "yesterday
- * 14:00", "today 08:30".  ERR_USAGE with a hint otherwise.
+ * blank, date alone (midnight), clock_compact()'s form, "now", "10 minutes
+ * ago", "2h ago", "yesterday 14:00", "today 08:30".  ERR_USAGE with a hint
+ * otherwise, also for a local time that summer time skips or has twice.
  */
 int clock_parse(const char *text, int64_t now_us, int64_t *us, struct err *e);
 
-/* "90", "90s", "15min", "6h", "2d", "1w", "500ms" to microseconds; a bare
- * number is seconds.  ERR_USAGE. */
+/* "90", "90s", "15min", "6h", "2d", "1w", "500ms", "2d 3h" to microseconds; a
+ * bare number is seconds.  ERR_USAGE with a hint otherwise. */
 int clock_parse_interval(const char *text, int64_t *us, struct err *e);
 /* "2d 3h", "4min 5s", "12s", "350ms": two parts at most. */
 const char *clock_interval(int64_t us, char out[CLOCK_TEXT_BYTES]);

@@ -67,7 +67,8 @@ int file_commit_at(int dirfd, const char *tmp, const char *path, struct err *e);
 int file_mkdirs_at(int dirfd, const char *path, mode_t mode, struct err *e);
 /* Remove a file; 0 also when it was not there. */
 int file_unlink_at(int dirfd, const char *path, struct err *e);
-/* Remove a tree below dirfd; symbolic links are removed, never followed. */
+/* Remove a file or a tree below dirfd; symbolic links are removed, never
+ * followed; 0 also when it was not there. */
 int file_rmtree_at(int dirfd, const char *path, struct err *e);
 
 /* 1 exists, 0 does not, -1 error. */
@@ -84,6 +85,8 @@ void file_names_free(char **names);
 /* ---- paths ---- */
 /* "a/b" from "a" and "b"; the caller frees. */
 char *file_join(const char *a, const char *b);
+/* The folder of path: "a" of "a/b", "." of "b", "/" of "/b"; the caller frees. */
+char *file_parent(const char *path);
 /*
  * True when path can be created below a folder without leaving it: relative,
  * not empty, no empty part, no ".", no "..", no control character, at most
@@ -95,7 +98,8 @@ bool file_path_is_safe(const char *path);
 int file_free_bytes(const char *path, uint64_t *bytes, struct err *e);
 
 /* An exclusive or shared flock on path (created 0600).  Returns the locked
- * descriptor, or -1: ERR_TRANSIENT when another holds it and wait is false. */
+ * descriptor, or -1: ERR_TRANSIENT when another holds it and wait is false,
+ * ERR_CANCELED when a stop is requested during the wait. */
 int file_lock(const char *path, bool shared, bool wait, struct err *e);
 
 #endif /* !BASE_FILE_H */
