@@ -23,12 +23,16 @@
  * optimisation.
  */
 #define COLUMNS	     32
-#define ROWS	     (PAGE_BYTES / (COLUMNS * 4))
+#define ROW_BYTES    (COLUMNS * 4)
+#define ROWS	     (PAGE_BYTES / ROW_BYTES)
 #define VECTORS	     4
 #define VECTOR_LANES (COLUMNS / VECTORS)
 #define PRIME	     16777619u
 
 typedef uint32_t lanes __attribute__((__vector_size__(VECTOR_LANES * 4)));
+/* The same in memory, where a page may be at any address. */
+typedef uint32_t lanes_unaligned __attribute__((
+    __vector_size__(VECTOR_LANES * 4), __aligned__(1), __may_alias__));
 
 static const uint32_t start[COLUMNS] = { 0x5b1f36e9, 0xb8525960, 0x02ab50aa,
 	0x1de66d2a, 0x79ff467a, 0x9bb9f8a3, 0x217e7cd2, 0x83e13d2c, 0xf8d4474f,
@@ -40,23 +44,29 @@ static const uint32_t start[COLUMNS] = { 0x5b1f36e9, 0xb8525960, 0x02ab50aa,
 #define ALWAYS_INLINE inline __attribute__((__always_inline__))
 
 static ALWAYS_INLINE void
-add_row(lanes sum[VECTORS], const uint8_t *row)
+add(lanes *sum, const lanes_unaligned *in)
 {
-	lanes in[VECTORS];
-	int i;
+	const lanes v = *sum ^ *in;
 
-	(void)memcpy(in, row, sizeof(in));
-	for (i = 0; i < VECTORS; i++) {
-		in[i] ^= sum[i];
-		sum[i] = in[i] * PRIME ^ in[i] >> 17;
-	}
+	*sum = v * PRIME ^ v >> 17;
+}
+
+static ALWAYS_INLINE void
+add_row(lanes sum[VECTORS], const void *row)
+{
+	const lanes_unaligned *in = row;
+
+	add(&sum[0], &in[0]);
+	add(&sum[1], &in[1]);
+	add(&sum[2], &in[2]);
+	add(&sum[3], &in[3]);
 }
 
 static ALWAYS_INLINE uint32_t
 sum_page(const uint8_t *page)
 {
-	uint8_t first[COLUMNS * 4], zeros[COLUMNS * 4] = { 0 };
-	lanes sum[VECTORS];
+	uint8_t first[ROW_BYTES], zeros[ROW_BYTES] = { 0 };
+	lanes sum[VECTORS], all;
 	uint32_t result = 0;
 	unsigned int i;
 
@@ -66,13 +76,13 @@ sum_page(const uint8_t *page)
 	le16_put(first + PD_CHECKSUM, 0);
 	add_row(sum, first);
 	for (i = 1; i < ROWS; i++)
-		add_row(sum, page + i * sizeof(first));
+		add_row(sum, page + i * ROW_BYTES);
 	add_row(sum, zeros);
 	add_row(sum, zeros);
 
-	sum[0] ^= sum[1] ^ sum[2] ^ sum[3];
+	all = sum[0] ^ sum[1] ^ sum[2] ^ sum[3];
 	for (i = 0; i < VECTOR_LANES; i++)
-		result ^= sum[0][i];
+		result ^= all[i];
 	return result;
 }
 
