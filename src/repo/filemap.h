@@ -9,6 +9,7 @@
  * through that frame and the frames after it.  Pure: bytes to structs.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,43 +31,46 @@ struct extent {
 	uint8_t kind; /* enum extent_kind */
 };
 
+/* Where one block lies. */
+struct block_place {
+	uint32_t pack, frame;
+	uint16_t index;
+	uint8_t kind;	    /* enum extent_kind; zero blocks have no address */
+	bool last_in_frame; /* the next block of the file may begin the next
+			       frame */
+};
+
 struct filemap {
 	struct extent *extents;
 	size_t count, cap;
-	uint32_t blocks; /* covered so far */
+	uint32_t blocks;	 /* covered so far */
+	struct block_place last; /* of the block added last */
 };
 
 void filemap_init(struct filemap *m);
 void filemap_free(struct filemap *m);
 #define AUTO_FILEMAP AUTO(filemap_free)
 
-void filemap_add_zero(struct filemap *m, uint32_t count);
-/* Appends one stored block; joined to the extent before it when it directly
- * follows it in the same frame, or is block 0 of the next frame and
- * continues_frame says that the frame before it is full there. */
-void filemap_add_block(struct filemap *m, uint32_t pack, uint32_t frame,
-    uint16_t index, bool continues_frame);
+/* Append the place of the file's next block.  It joins the extent before it
+ * when it follows directly there. */
+void filemap_add(struct filemap *m, const struct block_place *p);
 
 /* Bytes for storage, with pack ids written out once.  Equal maps have equal
  * bytes. */
-void filemap_encode(
-    const struct filemap *m, const struct packset *ps, struct buf *out);
+void
+filemap_encode(const struct filemap *m, struct packset *ps, struct buf *out);
 /* ERR_CORRUPT; blocks must be covered exactly. */
 int filemap_decode(struct filemap *m, struct packset *ps, const uint8_t *in,
     size_t len, uint32_t blocks, struct err *e);
 
-/*
- * Where every block of [first, first + count) lies: one (pack, frame, index) a
- * block, resolved through frame sizes of the indexes.  kind EXTENT_ZERO entries
- * have no address.
- */
-struct block_place {
-	uint32_t pack, frame;
-	uint16_t index;
-	uint8_t kind;
-};
+/* Where every block of [first, first + count) lies. */
 int filemap_places(const struct filemap *m, struct packset *ps, uint32_t first,
     uint32_t count, struct block_place *out, struct err *e);
+/* Sums of the blocks at places, which are [first, first + count) of a file of
+ * file_bytes; key is the repository's block key. */
+int filemap_place_sums(const struct block_place *places, struct packset *ps,
+    uint64_t key, uint64_t file_bytes, uint32_t first, uint32_t count,
+    struct block_sum *out, struct err *e);
 /* Their sums, one a block (zero blocks too; tail_len for the file's last). */
 int filemap_sums(const struct filemap *m, struct packset *ps, uint64_t key,
     uint64_t file_bytes, uint32_t first, uint32_t count, struct block_sum *out,

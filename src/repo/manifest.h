@@ -19,9 +19,13 @@
 #include "repo/repo.h"
 
 #define LEAF_ENTRIES_MAX 1024
-#define LEAF_BYTES_MAX	 PACK_FRAME_RAW_MAX
-#define LEAF_PATH_MAX	 1023
-#define ROOT_BYTES_MAX	 ((size_t)256 << 20)
+/* A leaf is closed when it holds so many bytes. */
+#define LEAF_BYTES_TARGET ((size_t)512 << 10)
+/* A map of at most so many bytes lies in the leaf. */
+#define LEAF_INLINE_MAP_MAX 256
+#define LEAF_BYTES_MAX	    ((size_t)4 << 20)
+#define LEAF_PATH_MAX	    1023
+#define ROOT_BYTES_MAX	    ((size_t)256 << 20)
 
 enum entry_kind {
 	ENTRY_FILE = 0,
@@ -47,8 +51,8 @@ struct leaf_encoder {
 	struct buf bytes;
 	size_t count;
 };
-void leaf_add(struct leaf_encoder *l, const struct packset *ps,
-    const struct entry *entry);
+void
+leaf_add(struct leaf_encoder *l, struct packset *ps, const struct entry *entry);
 /* Call fn for every entry; ERR_CORRUPT on any unsound byte or path. */
 typedef int entry_fn(void *arg, const struct entry *entry, struct err *e);
 int leaf_decode(const uint8_t *in, size_t len, struct packset *ps, entry_fn *fn,

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/auto.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "codec/digest.h"
 #include "codec/zcodec.h"
@@ -24,9 +25,14 @@
 #define PACK_BLOCK_BYTES      8192u
 #define PACK_FRAME_BLOCKS_MAX 128u
 #define PACK_FRAME_RAW_MAX    ((size_t)PACK_FRAME_BLOCKS_MAX * PACK_BLOCK_BYTES)
-#define PACK_BYTES_TARGET     ((uint64_t)256 << 20)
-#define PACK_ID_BYTES	      32 /* "20261121T030405Z-7f3a.00012" */
-#define PACK_FRAMES_MAX	      ((uint32_t)1 << 20)
+/* A map or leaf. */
+#define PACK_META_RAW_MAX ((size_t)64 << 20)
+/* A pack is closed at either of these. */
+#define PACK_BLOCKS_TARGET ((uint64_t)1 << 18)
+#define PACK_BYTES_TARGET  ((uint64_t)256 << 20)
+#define PACK_PATH_BYTES	   1024 /* of a file in a data directory, with NUL */
+#define PACK_ID_BYTES	   32	/* "20261121T030405Z-7f3a.00012" */
+#define PACK_FRAMES_MAX	   ((uint32_t)1 << 20)
 
 /* Sums of one block of plain bytes. */
 struct block_sum {
@@ -76,7 +82,7 @@ AUTO_DEFINE(struct packset, packset_free);
 /* A number that stands for a pack id in this set; the same id gives the same
  * number.  Nothing is opened. */
 uint32_t packset_intern(struct packset *ps, const char *pack_id);
-const char *packset_id(const struct packset *ps, uint32_t pack);
+const char *packset_id(struct packset *ps, uint32_t pack);
 
 /*
  * A pack's index, checked against its digest, held while in use.
@@ -110,6 +116,10 @@ uint64_t pack_index_blocks(const struct pack_index *x);
 int packset_read_frame(struct packset *ps, uint32_t pack, uint32_t frame,
     struct zcodec *z, void *out, struct err *e);
 
+/* A META frame's plain bytes, appended to out. */
+int packset_read_meta(struct packset *ps, uint32_t pack, uint32_t frame,
+    struct zcodec *z, struct buf *out, struct err *e);
+
 /*
  * Read a whole pack: SHA-256 of all its bytes, every frame decoded and checked
  * when deep.  sha256 is what the root says.  ERR_CORRUPT, ERR_NOT_FOUND.
@@ -138,6 +148,7 @@ int pack_writer_put(struct pack_writer *w, uint32_t frame, enum frame_kind kind,
     const struct frame_run *runs, size_t run_count, struct err *e);
 uint64_t pack_writer_bytes(const struct pack_writer *w);
 uint32_t pack_writer_frames(const struct pack_writer *w);
+uint64_t pack_writer_blocks(const struct pack_writer *w);
 
 struct pack_result {
 	char id[PACK_ID_BYTES];
