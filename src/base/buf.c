@@ -24,7 +24,7 @@ buf_reserve(struct buf *b, size_t more)
 {
 	size_t want = b->len + more, cap = b->cap < 64 ? 64 : b->cap;
 
-	if (want > b->cap) {
+	if (want > b->cap || b->data == NULL) {
 		while (cap < want)
 			cap += cap / 2;
 		b->data = mem_realloc(b->data, cap);
@@ -111,7 +111,7 @@ buf_str(struct buf *b)
 void
 cursor_init(struct cursor *c, const void *p, size_t len)
 {
-	c->p = p;
+	c->p = p == NULL ? (const uint8_t *)"" : p; /* NULL + 0 is not C */
 	c->left = len;
 	c->failed = false;
 }

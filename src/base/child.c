@@ -98,6 +98,8 @@ wait_for_exec(pid_t pid, int fd, const char *name, struct err *e)
 
 	if (n == 0)
 		return 0;
+	if (n == -1)
+		(void)kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		;
 	if (n == -1)

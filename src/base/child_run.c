@@ -13,6 +13,8 @@
 #define POLL_MS	    50 /* the end of a child whose pipe stays open is seen */
 #define POLL_END_MS 2  /* the pipe is closed: the end is near */
 
+#define READS_MAX 64 /* of 4 KiB each; a pipe holds 64 KiB */
+
 struct run {
 	const char *name;
 	pid_t pid;
@@ -24,15 +26,17 @@ struct run {
 	size_t kept; /* bytes appended to out */
 };
 
-/* Take what is there of its output. */
+/* Take what is there of its output, but not for ever: it may write faster than
+ * we read.  A whole pipe full is always taken, so nothing is left at the end. */
 static int
 take_output(struct run *r, struct err *e)
 {
 	uint8_t some[4096];
+	unsigned int i;
 	size_t keep;
 	ssize_t n;
 
-	while (r->fd != -1) {
+	for (i = 0; i < READS_MAX && r->fd != -1; i++) {
 		n = read(r->fd, some, sizeof(some));
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -59,11 +63,14 @@ take_output(struct run *r, struct err *e)
 static int
 check_end(const struct run *r, struct err *e)
 {
+	char within[CLOCK_TEXT_BYTES];
+
 	if (r->heed_stop && child_check_stop(e) == -1)
 		return err_ctx(e, "\"%s\"", r->name);
 	if (r->give_up_us != 0 && clock_boot_us() >= r->give_up_us)
-		return err_set(e, ERR_TRANSIENT,
-		    "\"%s\" did not end within %d ms", r->name, r->timeout_ms);
+		return err_set(e, ERR_TRANSIENT, "\"%s\" did not end within %s",
+		    r->name,
+		    clock_interval((int64_t)r->timeout_ms * 1000, within));
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -27,6 +28,8 @@ struct event {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static enum log_format format = LOG_PEOPLE;
 static enum log_level least = LOG_LEVEL_INFO;
+
+static atomic_bool line_stands;
 
 /* Guards the two below, and is held while the sink works. */
 static pthread_mutex_t sink_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -181,6 +184,8 @@ write_event(const struct event *ev)
 
 	(void)pthread_mutex_lock(&lock);
 	if (ev->level >= least) {
+		if (atomic_exchange(&line_stands, false))
+			buf_printf(&b, "\r\033[K");
 		if (format == LOG_JSON)
 			put_json(&b, ev, now_us);
 		else if (format == LOG_TEXT)
@@ -233,6 +238,12 @@ log_event(enum log_level level, const char *event, const char *message, ...)
 	write_event(&ev);
 	hand_to_sink(&ev);
 	errno = saved;
+}
+
+void
+log_over_line(bool stands)
+{
+	atomic_store(&line_stands, stands);
 }
 
 void

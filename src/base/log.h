@@ -36,11 +36,16 @@ const char *log_level_name(enum log_level level);
  */
 void log_event(enum log_level level, const char *event, const char *message,
     ...) __attribute__((__sentinel__));
+/* A line that is not ended stands on the terminal, such as progress: the next
+ * event wipes it out first.  Safe from several threads. */
+void log_over_line(bool stands);
 /* An error as an event: text, kind, hint as values. */
 void log_error(const char *event, const struct err *e);
 
 /* Every event is also handed to this (the daemon stores and hooks them);
- * keys[i], values[i] for i < count.  NULL for none. */
+ * keys[i], values[i] for i < count; events below the level of log_setup() too.
+ * Calls do not overlap; what the sink itself logs is not handed to it.  NULL
+ * for none. */
 typedef void log_sink(void *arg, enum log_level level, const char *event,
     const char *message, const char *const *keys, const char *const *values,
     unsigned int count);

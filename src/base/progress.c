@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/size.h"
 
@@ -42,6 +43,7 @@ progress_new(const char *what, uint64_t total_bytes)
 	struct progress *p = mem_zalloc(sizeof(*p));
 
 	p->what = mem_strdup(what);
+	p->note = mem_strdup("");
 	atomic_init(&p->total, total_bytes);
 	atomic_init(&p->done, 0);
 	p->started_us = p->seen_us = clock_boot_us();
@@ -62,8 +64,10 @@ progress_free(struct progress *p)
 {
 	if (p == NULL)
 		return;
-	if (p->drawn)
+	if (p->drawn) {
 		put_error("\r\033[K", 4);
+		log_over_line(false);
+	}
 	if (p->path != NULL)
 		(void)unlink(p->path);
 	(void)pthread_mutex_destroy(&p->lock);
@@ -122,6 +126,7 @@ draw(struct progress *p, const struct progress_view *v)
 	buf_printf(&out, "\r%.*s\033[K", (int)len, buf_str(&line));
 	put_error((const char *)out.data, out.len);
 	p->drawn = true;
+	log_over_line(true);
 }
 
 /* Replace the file.  It is a courtesy to `pgkura status`, so the work goes on
@@ -140,7 +145,7 @@ publish(struct progress *p, const struct progress_view *v)
 	    "\"note\":",
 	    (unsigned long long)v->done, (unsigned long long)v->total,
 	    (unsigned long long)v->rate, (long long)v->eta_s);
-	buf_put_json(&json, v->note == NULL ? "" : v->note);
+	buf_put_json(&json, v->note);
 	buf_printf(&json, ",\"pid\":%ld}\n", (long)getpid());
 	fd = file_open_at(
 	    AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0644, NULL);
@@ -192,11 +197,15 @@ progress_add(struct progress *p, uint64_t bytes)
 void
 progress_note(struct progress *p, const char *note)
 {
+	const char *text = note == NULL ? "" : note;
+
 	(void)pthread_mutex_lock(&p->lock);
-	free(p->note);
-	p->note = note == NULL ? NULL : mem_strdup(note);
-	p->published_us = 0; /* a new note is news */
-	show(p, clock_boot_us());
+	if (strcmp(p->note, text) != 0) {
+		free(p->note);
+		p->note = mem_strdup(text);
+		p->published_us = 0; /* it is news */
+		show(p, clock_boot_us());
+	}
 	(void)pthread_mutex_unlock(&p->lock);
 }
 

@@ -23,8 +23,8 @@ AUTO_DEFINE(struct progress, progress_free);
 
 void progress_set_total(struct progress *p, uint64_t total_bytes);
 void progress_add(struct progress *p, uint64_t bytes);
-/* A few words shown behind the numbers: "waiting for WAL 0/5000060"; NULL for
- * none. */
+/* A few words shown at once behind the numbers: "waiting for WAL 0/5000060";
+ * NULL for none. */
 void progress_note(struct progress *p, const char *note);
 uint64_t progress_done(const struct progress *p);
 /* Where progress goes besides the terminal: a small JSON file replaced at most
