@@ -44,11 +44,17 @@ struct control {
 	uint32_t checksum_version; /* 0: page checksums are off */
 };
 
-/* ERR_CORRUPT: too short, CRC wrong, unknown version or other byte order. */
+/*
+ * The len bytes at in, trusting none of them.  ERR_CORRUPT, with *c untouched:
+ * too short, CRC wrong, unknown version, other byte order, or sizes that no
+ * server has (what is decoded has a timeline and a possible segment size).
+ */
 int
 control_decode(struct control *c, const uint8_t *in, size_t len, struct err *e);
-/* Of a data directory; read again when torn. */
+/* Of a data directory; read again when torn.  As control_decode(), ERR_IO,
+ * ERR_NOT_FOUND. */
 int control_read(struct control *c, const char *pgdata, struct err *e);
+/* As pg_controldata says it: "shut down". */
 const char *control_state_name(enum control_state state);
 /* 13 to 18 from the catalog version; 0 when unknown. */
 int control_major(const struct control *c);

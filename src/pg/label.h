@@ -26,24 +26,37 @@ struct backup_label {
 	uint32_t incremental_from_timeline;
 };
 
+/*
+ * The len bytes at text, trusting none of them: all lines in the server's
+ * order, each with its newline.  ERR_CORRUPT, and *l is then untouched.
+ */
 int backup_label_parse(
     struct backup_label *l, const void *text, size_t len, struct err *e);
-/* The same bytes without the INCREMENTAL lines. */
+/* Appends the same bytes without the INCREMENTAL lines: the label of a backup
+ * that has been put together with those it builds on. */
 void backup_label_effective(const void *text, size_t len, struct buf *out);
 
 struct tablespace_link {
 	uint32_t oid;
 	char *path;
 };
-/* tablespace_map's lines, unescaped; free with tablespace_map_free(). */
-int tablespace_map_parse(const void *text, size_t len,
+#define TABLESPACE_MAP_LINKS_MAX 8192
+/*
+ * The lines of a tablespace_map that a server of this major version wrote,
+ * unescaped; free with tablespace_map_free().  ERR_CORRUPT.
+ *
+ * A backslash stands before a newline and a carriage return in all versions,
+ * before a backslash from 14 on: in 13 "a\\b" has two of them.
+ */
+int tablespace_map_parse(const void *text, size_t len, int major,
     struct tablespace_link **links, size_t *count, struct err *e);
 void tablespace_map_free(struct tablespace_link *links, size_t count);
-/* The file for these links, escaped as the server does. */
-void tablespace_map_format(
-    const struct tablespace_link *links, size_t count, struct buf *out);
+/* Appends the file for these links as a server of this major version reads
+ * it. */
+void tablespace_map_format(const struct tablespace_link *links, size_t count,
+    int major, struct buf *out);
 
-/* One ancestor of a timeline: WAL of it counts up to end_lsn. */
+/* One ancestor of a timeline: its WAL counts before end_lsn. */
 struct timeline_entry {
 	uint32_t timeline;
 	uint64_t begin_lsn; /* 0 for the first */
@@ -53,13 +66,20 @@ struct timeline_history {
 	struct timeline_entry *entries; /* oldest first; the last is itself */
 	size_t count;
 };
-/* Of "0000000N.history" content (empty for timeline 1). */
+/*
+ * Of the content of "0000000N.history" (empty for timeline 1).  ERR_CORRUPT,
+ * and *h is then untouched; else free it.
+ */
 int timeline_history_parse(struct timeline_history *h, uint32_t timeline,
     const void *text, size_t len, struct err *e);
 void timeline_history_free(struct timeline_history *h);
-/* The timeline whose WAL holds lsn in this history. */
+/* The timeline whose WAL holds the byte at lsn in this history. */
 uint32_t timeline_at(const struct timeline_history *h, uint64_t lsn);
-/* Is (timeline, lsn) a point of this history? */
+/*
+ * Is lsn on timeline a point that this history goes through?  A switch point
+ * is one of both timelines: WAL that was replayed up to it, or that goes on
+ * from it.
+ */
 bool timeline_contains(
     const struct timeline_history *h, uint32_t timeline, uint64_t lsn);
 

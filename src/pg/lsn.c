@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pg/scan.h"
+
 /* Names are in upper case: XLogFileName(). */
 #define NAME_DIGITS "0123456789ABCDEF"
 
@@ -18,35 +20,17 @@ lsn_text(uint64_t lsn, char out[LSN_TEXT_BYTES])
 	return out;
 }
 
-/* One to eight hex digits of either case; moves *text behind them. */
-static bool
-take_hex(const char **text, uint32_t *value)
-{
-	size_t len = strspn(*text, NAME_DIGITS "abcdef"), i;
-	const char *p = *text;
-
-	if (len < 1 || len > 8)
-		return false;
-	*value = 0;
-	for (i = 0; i < len; i++)
-		*value = *value << 4 |
-		    (uint32_t)(p[i] <= '9' ? p[i] - '0' : (p[i] & 7) + 9);
-	*text += len;
-	return true;
-}
-
 int
 lsn_parse(const char *text, uint64_t *lsn, struct err *e)
 {
-	const char *p = text;
-	uint32_t high, low;
+	struct scan s = { text, strlen(text) };
+	uint64_t value;
 
-	if (!take_hex(&p, &high) || *p++ != '/' || !take_hex(&p, &low) ||
-	    *p != '\0')
+	if (!scan_lsn(&s, &value) || s.left > 0)
 		return err_set(e, ERR_USAGE,
 		    "\"%.40s\" is not a WAL position such as 16/B374D848",
 		    text);
-	*lsn = (uint64_t)high << 32 | low;
+	*lsn = value;
 	return 0;
 }
 
@@ -69,17 +53,14 @@ wal_name(uint32_t timeline, uint64_t lsn, uint32_t segment_bytes,
 	return out;
 }
 
-/* The digits eight digits stand for; the caller has seen that they are. */
+/* The value of eight digits; the caller has seen that they are. */
 static uint32_t
 eight_digits(const char *p)
 {
-	char text[9];
-	const char *t = text;
+	struct scan s = { p, 8 };
 	uint32_t value = 0;
 
-	(void)memcpy(text, p, 8);
-	text[8] = '\0';
-	(void)take_hex(&t, &value);
+	(void)scan_hex32(&s, &value);
 	return value;
 }
 

@@ -20,7 +20,7 @@
 #define WAL_SEGMENT_BYTES_MIN ((uint32_t)1 << 20)
 #define WAL_SEGMENT_BYTES_MAX ((uint32_t)1 << 30)
 
-/* "0/5000060" */
+/* "0/5000060"; returns out. */
 const char *lsn_text(uint64_t lsn, char out[LSN_TEXT_BYTES]);
 /* ERR_USAGE when text is not hex/hex. */
 int lsn_parse(const char *text, uint64_t *lsn, struct err *e);
@@ -29,7 +29,8 @@ bool wal_segment_bytes_valid(uint64_t bytes);
 /* "0000000100000000000000A5" of the segment that holds lsn. */
 const char *wal_name(uint32_t timeline, uint64_t lsn, uint32_t segment_bytes,
     char out[WAL_NAME_BYTES]);
-/* false when name is no segment name.  lsn is the segment's first byte. */
+/* False when name is no name of a segment of this size, and *timeline and *lsn
+ * are then untouched.  lsn is the segment's first byte. */
 bool wal_name_parse(const char *name, uint32_t segment_bytes,
     uint32_t *timeline, uint64_t *lsn);
 /* "0000000A.history": true and the timeline. */

@@ -22,7 +22,8 @@ struct relpath {
 /*
  * True when path ("base/5/1259_vm.1", "global/1262",
  * "pg_tblspc/16400/PG_15_202209061/5/16403") is a relation's file.  Temporary
- * relations (t3_16384) are not: they are not backed up.
+ * relations (t3_16384) are not: they are not backed up.  *r is untouched when
+ * false.
  */
 bool relpath_parse(const char *path, struct relpath *r);
 
