@@ -60,12 +60,20 @@ links_add(struct links *l, const char *line, size_t len, struct err *e)
 	return 0;
 }
 
-/* What an escaped byte stands for: in 13 a backslash is itself but before the
- * end of a line. */
+/* Does the server of this version write a backslash before c? */
 static bool
 is_escaped(char c, int major)
 {
 	return c == '\n' || c == '\r' || (c == '\\' && major >= 14);
+}
+
+/* Is c, a backslash, one that stands before the byte it protects?  From 14 on
+ * the server takes each so, in 13 only at the end of a line. */
+static bool
+is_escape(const char *c, const char *end, int major)
+{
+	return *c == '\\' &&
+	    (major >= 14 || (c + 1 < end && is_escaped(c[1], major)));
 }
 
 int
@@ -85,8 +93,8 @@ tablespace_map_parse(const void *text, size_t len, int major,
 			used = 0;
 			continue;
 		}
-		if (*p == '\\' && p + 1 < end && is_escaped(p[1], major))
-			p++;
+		if (is_escape(p, end, major) && ++p == end)
+			return map_bad(e, "the last line is not complete");
 		if (used == sizeof(line) || *p == '\0')
 			return map_bad(e, "a line is not a path");
 		line[used++] = *p;
