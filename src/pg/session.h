@@ -24,15 +24,22 @@
 struct session;
 struct pg_conn; /* libpq's PGconn */
 
+#define SESSION_SERVER_VERSION_MIN 130000
+
 enum session_kind {
 	SESSION_REPLICATION, /* replication=true */
 	SESSION_SQL	     /* an ordinary session */
 };
 
 /*
- * conninfo is libpq's (keyword=value or URI).  application_name and
- * dbname=replication are added unless given; keepalives are switched on;
- * connect_timeout 10 s unless given.  Cancelable by child_stop_requested().
+ * conninfo is libpq's (keyword=value or URI).  application_name (NULL:
+ * "pgkura") and dbname (replication, or postgres for SESSION_SQL) are added
+ * unless given; keepalives and tcp_user_timeout notice a dead network within
+ * about a minute; connect_timeout is 10 s for each host unless given.
+ *
+ * Every wait ends with ERR_CANCELED soon after child_stop_requested(), but for
+ * the look-up of a host name, which is the C library's.  After ERR_CANCELED or
+ * a time-out the session can only be closed.
  */
 struct session *session_open(const char *conninfo, enum session_kind kind,
     const char *application_name, struct err *e);
@@ -45,6 +52,8 @@ int session_major(const struct session *s);	  /* 15 */
 /* "host=... port=... user=..." for messages; no password. */
 const char *session_where(const struct session *s);
 struct pg_conn *session_conn(struct session *s);
+/* Of the last failure the server told ("58P01"), "" when it was none of its. */
+const char *session_sqlstate(const struct session *s);
 
 struct session_identity {
 	uint64_t system_id;
@@ -57,7 +66,8 @@ session_identify(struct session *s, struct session_identity *id, struct err *e);
 /* SHOW name (works in both kinds); appended as text. */
 int session_show(
     struct session *s, const char *name, struct buf *out, struct err *e);
-/* "16MB", "8192", "1GB" of SHOW as bytes. */
+/* "16MB", "8192", "1GB" of SHOW as bytes; a bare number is that many times
+ * unit bytes. */
 int session_show_bytes(struct session *s, const char *name, uint64_t unit,
     uint64_t *bytes, struct err *e);
 
