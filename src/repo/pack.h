@@ -160,6 +160,10 @@ struct pack_result {
 int pack_writer_finish(
     struct pack_writer *w, struct pack_result *result, struct err *e);
 
+/* SHA-256 of a whole pack as it lies there. */
+int pack_digest(const struct lineage *l, const char *pack_id,
+    uint8_t out[SHA256_BYTES], struct err *e);
+
 /* Key of a pack: packs/xx/<id>, xx = two hex digits of the id's digest. */
 const char *pack_key(
     const struct lineage *l, const char *pack_id, char out[STORE_KEY_BYTES]);

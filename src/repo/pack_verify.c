@@ -51,16 +51,26 @@ decode_frames(const struct lineage *l, const char *pack_id, struct err *e)
 }
 
 int
-pack_verify(const struct lineage *l, const char *pack_id, bool deep,
-    const uint8_t sha256[SHA256_BYTES], struct err *e)
+pack_digest(const struct lineage *l, const char *pack_id,
+    uint8_t out[SHA256_BYTES], struct err *e)
 {
 	char key[STORE_KEY_BYTES];
-	uint8_t got[SHA256_BYTES];
 	AUTO_STORE_READER struct store_reader *r =
 	    store_read(repo_store(l->repo), pack_key(l, pack_id, key), e);
 
-	if (r == NULL || digest_object(r, got, e) == -1)
+	if (r == NULL || digest_object(r, out, e) == -1)
 		return err_ctx(e, "pack \"%s\"", pack_id);
+	return 0;
+}
+
+int
+pack_verify(const struct lineage *l, const char *pack_id, bool deep,
+    const uint8_t sha256[SHA256_BYTES], struct err *e)
+{
+	uint8_t got[SHA256_BYTES];
+
+	if (pack_digest(l, pack_id, got, e) == -1)
+		return -1;
 	if (memcmp(got, sha256, SHA256_BYTES) != 0)
 		return err_set(e, ERR_CORRUPT,
 		    "pack \"%s\": its bytes are not those that were written",
