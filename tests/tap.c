@@ -14,7 +14,7 @@ static unsigned int checks, failures;
  * Print one line of a result.  Output is flushed at once, so that a crash or a
  * fork() afterwards neither loses nor doubles it.
  */
-static void
+static void __attribute__((__format__(__printf__, 2, 0)))
 result(bool held, const char *fmt, va_list ap)
 {
 	checks++;

@@ -32,21 +32,21 @@ die(const char *what, const char *name)
  * It passes by returning; what it finds wrong ends in abort().
  */
 static void
-replay(const char *path, const uint8_t *data, size_t len)
+replay(const char *label, const uint8_t *data, size_t len)
 {
 	uint8_t *copy = malloc(len == 0 ? 1 : len);
 
 	if (copy == NULL)
-		die("allocate memory for", path);
+		die("allocate memory for", label);
 	(void)memcpy(copy, data, len);
 	(void)LLVMFuzzerTestOneInput(copy, len);
 	free(copy);
-	(void)printf("ok %u - %s\n", ++checks, path);
+	(void)printf("ok %u - %s\n", ++checks, label);
 	(void)fflush(stdout);
 }
 
 static void
-replay_file(const char *path)
+replay_file(const char *path, const char *label)
 {
 	static uint8_t *data;
 	FILE *f = fopen(path, "rb");
@@ -59,7 +59,7 @@ replay_file(const char *path)
 	len = fread(data, 1, FILE_BYTES_MAX, f);
 	if (ferror(f) || fclose(f) != 0)
 		die("read", path);
-	replay(path, data, len);
+	replay(label, data, len);
 }
 
 static int
@@ -85,7 +85,7 @@ replay_corpus(const char *name)
 	for (i = 0; i < count; i++) {
 		(void)snprintf(
 		    path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
-		replay_file(path);
+		replay_file(path, entries[i]->d_name);
 		free(entries[i]);
 	}
 	free(entries);
@@ -98,7 +98,7 @@ main(int argc, char *argv[])
 	int i;
 
 	for (i = 1; i < argc; i++)
-		replay_file(argv[i]);
+		replay_file(argv[i], argv[i]);
 	if (argc == 1) {
 		replay("no bytes", (const uint8_t *)"", 0);
 		replay_corpus(slash == NULL ? argv[0] : slash + 1);
