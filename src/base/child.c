@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -44,6 +45,9 @@ arrange_fds(int out_fd, int err_fd)
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (lift_fd(&null) == -1 || null == -1 || place_fd(null, 0) == -1)
 		return -1;
+	/* Ours are all closed by exec; so is what we were started with or a
+	 * library forgot about.  Kernels before 5.11 cannot do it. */
+	(void)close_range(3, ~0U, (int)CLOSE_RANGE_CLOEXEC);
 	return place_fd(out_fd, 1) == -1 || place_fd(err_fd, 2) == -1 ? -1 : 0;
 }
 

@@ -12,7 +12,8 @@
 #include "base/err.h"
 
 /*
- * Start argv[0] (looked up in PATH) with standard input from /dev/null.
+ * Start argv[0] (looked up in PATH) with standard input from /dev/null and no
+ * signal blocked or ignored.
  * out_fd/err_fd: descriptors that become its standard output and error, or -1
  * to inherit.  The child dies with its parent when die_with_parent
  * (PR_SET_PDEATHSIG SIGTERM; the kernel means the thread that calls this, which
