@@ -1,0 +1,86 @@
+#!/usr/bin/perl
+# The library of the other tests in Perl: programs, and a primary with a standby
+# of each version that streams, survives its primary and takes over.
+
+use strict;
+use warnings;
+
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Test::More;
+use Kura;
+
+subtest 'programs' => sub {
+	my ($status, $out, $err) =
+	    Kura::run({ stdin => 'in', env => { X => 'y', HOME => undef } },
+		'sh', '-c', 'cat; echo "$X${HOME-}"; echo err >&2; exit 3');
+	is($status, 3, 'status');
+	is($out, "iny\n", 'standard output');
+	is($err, "err\n", 'standard error');
+
+	($status) = Kura::run('sh', '-c', 'kill -9 $$');
+	is($status, 137, 'killed by a signal');
+	($status) = Kura::run({ timeout => 0.3 }, 'sleep', '60');
+	is($status, 137, 'took too long');
+	($status, undef, $err) = Kura::run('/nonexistent/x');
+	is($status, 127, 'not there');
+	like($err, qr/could not run/, 'and says so');
+
+	my $process = Kura::spawn('sh', '-c', 'echo up; exec sleep 60');
+	ok(Kura::wait_until(sub { $process->out eq "up\n" }, 10), 'is up');
+	ok($process->alive, 'is alive');
+	is($process->wait(0), undef, 'has not ended');
+	$process->kill('TERM');
+	is($process->wait(10), 128 + 15, 'has ended');
+};
+
+subtest 'everything goes away after a die' => sub {
+	my ($major) = (Kura::servers())[-1];
+	plan skip_all => 'no PostgreSQL here' if !defined $major;
+	my $file = Kura::tempdir() . '/dies.pl';
+	Kura::write_file($file, <<'END');
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Test::More;
+use Kura;
+my $c = Kura::Cluster->new(name => 'x')->start;
+my $p = Kura::spawn('sleep', '600');
+print join ' ', $c->running, $p->pid, $c->dir, "\n";
+die "of this\n";
+END
+	my ($status, $out, $err) = Kura::run($^X, $file);
+	isnt($status, 0, 'it fails');
+	like($err, qr/of this/, 'for that reason');
+	my ($server, $process, $dir) = split ' ', $out;
+	ok($server, 'the server was up');
+	ok(!-e "/proc/$server/cwd", 'and is gone');
+	ok(!-e "/proc/$process", 'so is the program');
+	ok(!-e $dir, 'and the folder');
+};
+
+for my $major (Kura::servers()) {
+	subtest "PostgreSQL $major" => sub {
+		my $primary = Kura::Cluster->new(major => $major,
+			init => { checksums => 1, wal_segsize => 1 });
+		$primary->start;
+		is($primary->psql('SHOW wal_segment_size; SHOW data_checksums'),
+			"1MB\non", 'as initdb was told');
+		$primary->psql_fails('SELECT 1/0', qr/division by zero/);
+
+		Kura::run(Kura::as_user('mkdir', $primary->dir . '/space'));
+		$primary->psql(q{CREATE TABLESPACE space LOCATION '}
+			    . $primary->dir . q{/space'});
+		$primary->psql('CREATE TABLE t TABLESPACE space AS SELECT 1 AS a');
+		my $standby = $primary->standby(name => 'second')->start;
+		$primary->wait_replay($standby);
+		is($standby->psql('SELECT a FROM t'), '1', 'the standby streams');
+		like($primary->switch_wal, qr/^[0-9A-F]{24}$/, 'a switch');
+
+		$primary->kill9;
+		ok(!$primary->running, 'the primary is dead');
+		$standby->promote;
+		$standby->psql_ok('INSERT INTO t VALUES (2)', 'a new primary');
+		is($primary->start->psql('SELECT a FROM t'), '1', 'recovered');
+		$primary->stop('immediate');
+	};
+}
+
+done_testing();
