@@ -7,6 +7,10 @@
  * INI: [pgkura] for the site, [cluster NAME] for each cluster.  The table in
  * settings_table.c makes the parser, the sample file and the manual's option
  * list.  Unknown keys name file, line and the nearest key.
+ *
+ * Comments begin with # or ; at the start of a line or after a blank.  Lines
+ * may be indented; there are no continuation lines.  Each section and each key
+ * in it may come once.
  */
 
 #include <stdbool.h>
@@ -33,12 +37,13 @@ struct cluster_settings {
 	char *backup_schedule;	/* cron expression or "every 6h"; NULL none */
 	char *backup_window;	/* "22:00-05:00" or NULL: any time */
 	char *verify_schedule;
-	uint32_t keep_backups;	   /* at least so many */
-	int64_t keep_age_us;	   /* and all younger than this */
-	int64_t expire_grace_us;   /* 24 h */
-	int compress_level;	   /* most that is spent: 1 to 19, 3 */
-	unsigned int workers;	   /* encoder or restore threads, 2 */
-	uint64_t max_rate_bytes_s; /* 0 none */
+	unsigned int verify_sample_percent; /* of the packs, each time; 100 */
+	uint32_t keep_backups;		    /* at least so many */
+	int64_t keep_age_us;		    /* and all younger than this */
+	int64_t expire_grace_us;	    /* 24 h */
+	int compress_level;		    /* most that is spent: 1 to 19, 3 */
+	unsigned int workers;		    /* encoder or restore threads, 2 */
+	uint64_t max_rate_bytes_s;	    /* 0 none */
 	bool fast_checkpoint;
 	bool verify_pages;
 	char *pgdata;		  /* where it lies, if on this machine; NULL */
@@ -57,7 +62,8 @@ struct settings {
 	enum log_level log_level;
 	char *event_hook; /* program run for each event >= warning; NULL */
 	uint64_t min_free_bytes; /* backups refuse below it */
-	char *socket_group;	 /* who may use the control socket besides us */
+	char
+	    *socket_group; /* who may use the control socket besides us; NULL */
 	struct cluster_settings *clusters;
 	size_t cluster_count;
 };

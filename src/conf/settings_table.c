@@ -1,0 +1,192 @@
+#include "conf/settings_table.h"
+
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "conf/settings.h"
+
+#define SITE(field) OPTION_SITE, .offset = offsetof(struct settings, field)
+#define CLUSTER(field) \
+	OPTION_CLUSTER, .offset = offsetof(struct cluster_settings, field)
+
+#define MINUTE_US ((uint64_t)60 * 1000000)
+#define DAY_US	  ((uint64_t)24 * 60 * MINUTE_US)
+#define KIB	  ((uint64_t)1 << 10)
+#define GIB	  ((uint64_t)1 << 30)
+#define PIB	  ((uint64_t)1 << 50)
+
+static const char *const formats[] = {
+	[LOG_PEOPLE] = "people", [LOG_TEXT] = "text", [LOG_JSON] = "json", NULL
+};
+static const char *const levels[] = { [LOG_LEVEL_DEBUG] = "debug",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_ERROR] = "error",
+	NULL };
+
+/* clang-format off */
+const struct option settings_options[] = {
+	/* ---- [pgkura] ---- */
+	{ "site", SITE(site), .type = OPTION_NAME,
+	    .initial = "main", .example = "tokyo",
+	    .what = "Name of this site, as events and reports show it." },
+	{ "repository", SITE(repository), .type = OPTION_STORE,
+	    .required = true, .example = "/srv/pgkura",
+	    .what = "Where backups and WAL are kept: a folder, best on a file "
+	    "system of its own.  \"pgkura init\" makes it." },
+	{ "state_dir", SITE(state_dir), .type = OPTION_PATH,
+	    .initial = "/var/lib/pgkura", .example = "/var/lib/pgkura",
+	    .what = "Folder of this site's signing key, locks and history of "
+	    "jobs." },
+	{ "runtime_dir", SITE(runtime_dir), .type = OPTION_PATH,
+	    .initial = "/run/pgkura", .example = "/run/pgkura",
+	    .what = "Folder of the sockets control.sock and wal.sock." },
+	{ "socket_group", SITE(socket_group), .type = OPTION_TEXT,
+	    .example = "postgres",
+	    .what = "Group whose members may use the sockets, besides root and "
+	    "the user that pgkurad runs as.  archive_command needs it when the "
+	    "server runs as another user." },
+	{ "log_format", SITE(log_format), .type = OPTION_WORD,
+	    .words = formats, .initial = "text", .example = "json",
+	    .what = "How pgkurad writes events to standard error: text with "
+	    "the time, text for people without it (for the journal, which has "
+	    "its own), or JSON, one object a line." },
+	{ "log_level", SITE(log_level), .type = OPTION_WORD,
+	    .words = levels, .initial = "info", .example = "debug",
+	    .what = "The least serious events that are written." },
+	{ "event_hook", SITE(event_hook), .type = OPTION_PATH,
+	    .example = "/usr/local/bin/pgkura-alarm",
+	    .what = "Program that is run for each event of level warning or "
+	    "error, to send mail, a page or a trap.  It gets the event as JSON "
+	    "on standard input and in PGKURA_EVENT, PGKURA_LEVEL, "
+	    "PGKURA_MESSAGE, PGKURA_TIME, PGKURA_SITE and PGKURA_CLUSTER, and "
+	    "is killed after 30 seconds." },
+	{ "min_free_bytes", SITE(min_free_bytes), .type = OPTION_BYTES,
+	    .min = 0, .max = PIB, .initial = "1GB", .example = "50GB",
+	    .what = "Backups refuse to start, and an alarm is raised, when the "
+	    "repository's file system has less space than this.  WAL is "
+	    "received as long as there is any." },
+
+	/* ---- [cluster NAME] ---- */
+	{ "conninfo", CLUSTER(conninfo), .type = OPTION_CONNINFO,
+	    .required = true,
+	    .example = "host=db1 user=pgkura",
+	    .what = "How to reach the server, in libpq's words.  The role "
+	    "needs REPLICATION, nothing more.  Keep the password in a password "
+	    "file (passfile=...), not here." },
+	{ "backup_conninfo", CLUSTER(backup_conninfo), .type = OPTION_CONNINFO,
+	    .example = "host=db2 user=pgkura",
+	    .what = "A standby to take base backups from, to keep that load "
+	    "off the primary.  Not set: the server of conninfo." },
+	{ "slot", CLUSTER(slot), .type = OPTION_SLOT,
+	    .initial = "pgkura", .example = "pgkura_tokyo",
+	    .what = "Physical replication slot of the receiver, so that the "
+	    "server keeps WAL that is not here yet; \"none\" to use no slot "
+	    "and risk a gap." },
+	{ "create_slot", CLUSTER(create_slot), .type = OPTION_BOOL,
+	    .initial = "yes", .example = "no",
+	    .what = "Make the slot when it does not exist." },
+	{ "slot_unbounded", CLUSTER(slot_unbounded), .type = OPTION_BOOL,
+	    .initial = "no", .example = "yes",
+	    .what = "Accept max_slot_wal_keep_size = -1: while this site is "
+	    "away the server keeps WAL until its disk is full.  \"pgkura "
+	    "check\" faults that otherwise." },
+	{ "receive", CLUSTER(receive), .type = OPTION_BOOL,
+	    .initial = "yes", .example = "no",
+	    .what = "Stream WAL from the server.  With \"no\" it comes by "
+	    "archive_command only, and what the server has not archived yet "
+	    "is not protected." },
+	{ "application_name", CLUSTER(application_name), .type = OPTION_TEXT,
+	    .initial = "pgkura", .example = "pgkura_tokyo",
+	    .what = "Name of the receiver in pg_stat_replication and "
+	    "synchronous_standby_names." },
+	{ "backup_schedule", CLUSTER(backup_schedule), .type = OPTION_SCHEDULE,
+	    .example = "0 3 * * *",
+	    .what = "When to take a base backup: five cron fields in local "
+	    "time, @daily and the like, or \"every 12h\".  A run that was "
+	    "missed is made up once.  Old backups are removed after each.  "
+	    "Not set: only by hand." },
+	{ "backup_window", CLUSTER(backup_window), .type = OPTION_WINDOW,
+	    .example = "22:00-05:00",
+	    .what = "Scheduled, missed and repeated backups start only at "
+	    "these times of the day.  Not set: at any time." },
+	{ "verify_schedule", CLUSTER(verify_schedule), .type = OPTION_SCHEDULE,
+	    .example = "0 12 * * sun",
+	    .what = "When to read back and check what is stored.  Not set: "
+	    "only by hand." },
+	{ "verify_sample_percent", CLUSTER(verify_sample_percent),
+	    .type = OPTION_NUMBER, .min = 1, .max = 100,
+	    .initial = "100", .example = "10",
+	    .what = "The share of the stored data that each scheduled "
+	    "verification reads, chosen anew each time." },
+	{ "keep_backups", CLUSTER(keep_backups), .type = OPTION_NUMBER,
+	    .min = 1, .max = 100000, .initial = "7", .example = "14",
+	    .what = "Keep at least so many base backups, and the WAL behind "
+	    "the oldest of them." },
+	{ "keep_age", CLUSTER(keep_age_us), .type = OPTION_INTERVAL,
+	    .min = 0, .max = 36600 * DAY_US, .initial = "7d", .example = "30d",
+	    .what = "Keep all base backups younger than this, so that any "
+	    "moment within it can be restored." },
+	{ "expire_grace", CLUSTER(expire_grace_us), .type = OPTION_INTERVAL,
+	    .min = 0, .max = 366 * DAY_US, .initial = "1d", .example = "1h",
+	    .what = "Data of a removed backup stays for this long." },
+	{ "compress_level", CLUSTER(compress_level), .type = OPTION_NUMBER,
+	    .min = 1, .max = 19, .initial = "3", .example = "9",
+	    .what = "The most work that zstd is allowed to spend." },
+	{ "workers", CLUSTER(workers), .type = OPTION_NUMBER,
+	    .min = 1, .max = 64, .initial = "2", .example = "8",
+	    .what = "Threads that compress a backup or decompress a "
+	    "restore." },
+	{ "max_rate", CLUSTER(max_rate_bytes_s), .type = OPTION_BYTES,
+	    .min = 32 * KIB, .max = 1024 * GIB, .initial = "none",
+	    .example = "50MB",
+	    .what = "Bytes a second that a base backup may read from the "
+	    "server; \"none\" for no limit." },
+	{ "fast_checkpoint", CLUSTER(fast_checkpoint), .type = OPTION_BOOL,
+	    .initial = "no", .example = "yes",
+	    .what = "Ask the server for an immediate checkpoint when a backup "
+	    "starts, instead of a spread one that can take some minutes but "
+	    "loads it less." },
+	{ "verify_pages", CLUSTER(verify_pages), .type = OPTION_BOOL,
+	    .initial = "yes", .example = "no",
+	    .what = "Check page checksums while a backup passes, when the "
+	    "cluster has them.  Damaged pages are reported and kept." },
+	{ "pgdata", CLUSTER(pgdata), .type = OPTION_PATH,
+	    .example = "/var/lib/postgresql/15/main",
+	    .what = "The data directory, when it lies on this machine: what "
+	    "\"pgkura restore\" offers and guards." },
+	{ "config_dir", CLUSTER(config_dir), .type = OPTION_PATH,
+	    .example = "/etc/postgresql/15/main",
+	    .what = "A folder on this machine with the cluster's configuration "
+	    "outside the data directory, kept with each backup." },
+	{ "bindir", CLUSTER(bindir), .type = OPTION_PATH,
+	    .example = "/usr/lib/postgresql/15/bin",
+	    .what = "Where this cluster's postgres and pg_ctl lie.  Not set: "
+	    "the usual folders are searched for its version." },
+	{ "wal_gap_alarm", CLUSTER(wal_gap_alarm_us), .type = OPTION_INTERVAL,
+	    .min = 5 * (MINUTE_US / 60), .max = DAY_US, .initial = "60s",
+	    .example = "5min",
+	    .what = "Raise an alarm when for so long nothing was heard from "
+	    "the server, or WAL that it has is not durable here." },
+};
+/* clang-format on */
+const size_t settings_option_count = COUNT_OF(settings_options);
+
+const struct option *
+option_find(enum option_scope scope, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(settings_options); i++)
+		if (settings_options[i].scope == scope &&
+		    strcmp(settings_options[i].key, key) == 0)
+			return &settings_options[i];
+	return NULL;
+}
+
+bool
+option_is_text(const struct option *o)
+{
+	return o->type <= OPTION_WINDOW;
+}
