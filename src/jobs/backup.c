@@ -63,9 +63,8 @@ read_facts(struct backup *b, struct cluster_facts *f, struct err *e)
 	    session_show_bytes(
 		b->session, "wal_segment_size", 1, &segment, e) == -1 ||
 	    session_show_bytes(b->session, "block_size", 1, &block, e) == -1 ||
-	    session_show_bytes(
-		b->session, "segment_size", PAGE_BLOCK_BYTES, &relation, e) ==
-		-1 ||
+	    session_show_bytes(b->session, "segment_size", PAGE_BLOCK_BYTES,
+		&relation, e) == -1 ||
 	    session_show(b->session, "data_checksums", &text, e) == -1)
 		return -1;
 	if (block != PAGE_BLOCK_BYTES) {
@@ -130,8 +129,7 @@ find_parent(struct backup *b, struct err *e)
 	while (count > 0 && !b->has_parent) {
 		if (root_read(&b->lineage, ids[--count], &b->parent_root, e) ==
 		    0) {
-			b->parent = parent_new(
-			    &b->parent_root, b->packset, e);
+			b->parent = parent_new(&b->parent_root, b->packset, e);
 			b->has_parent = b->parent != NULL;
 			if (!b->has_parent)
 				root_free(&b->parent_root);
@@ -164,8 +162,8 @@ find_interrupted(struct backup *b, struct err *e)
 		if (strcmp(intents[i].kind, "backup") != 0 ||
 		    intent_is_alive(&intents[i]))
 			continue;
-		if (parent_add_interrupted(b->parent, &b->lineage,
-			intents[i].id, &packs, e) == -1)
+		if (parent_add_interrupted(
+			b->parent, &b->lineage, intents[i].id, &packs, e) == -1)
 			return -1;
 		if (packs == 0)
 			continue;
@@ -251,8 +249,8 @@ static void
 report(const struct backup *b, struct backup_result *result)
 {
 	const struct root *r = &b->root;
-	char size[SIZE_TEXT_BYTES], stored[SIZE_TEXT_BYTES],
-	    damaged[24], took[CLOCK_TEXT_BYTES];
+	char size[SIZE_TEXT_BYTES], stored[SIZE_TEXT_BYTES], damaged[24],
+	    took[CLOCK_TEXT_BYTES];
 
 	(void)strcpy(result->id, r->id);
 	result->files = r->files;
@@ -265,8 +263,8 @@ report(const struct backup *b, struct backup_result *result)
 	    (unsigned long long)r->damaged_pages);
 	log_event(r->damaged_pages > 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 	    "backup_done",
-	    r->damaged_pages > 0 ? "backup is complete, with damaged pages" :
-				   "backup is complete",
+	    r->damaged_pages > 0 ? "backup is complete, with damaged pages"
+				 : "backup is complete",
 	    "cluster", r->cluster, "backup", r->id, "size",
 	    size_text(r->bytes, size), "stored",
 	    size_text(r->stored_bytes, stored), "took",
@@ -278,8 +276,8 @@ static int
 run_locked(struct backup *b, struct backup_result *result, struct err *e)
 {
 	const struct settings *s = b->settings;
-	AUTO_FREE char *progress_path = mem_printf(
-	    "%s/%s/backup.progress", s->state_dir, b->cluster->name);
+	AUTO_FREE char *progress_path =
+	    mem_printf("%s/%s/backup.progress", s->state_dir, b->cluster->name);
 
 	if (check_space(s, e) == -1)
 		return -1;

@@ -44,7 +44,7 @@ struct backup {
 	struct buf manifest; /* the server's */
 
 	/* backup_wal.c */
-	char slot[64]; /* temporary, "" when none */
+	char slot[64];	/* temporary, "" when none */
 	pid_t receiver; /* our own, -1 when another runs */
 	int receiver_pipe;
 };

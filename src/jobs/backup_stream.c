@@ -120,8 +120,7 @@ started(void *arg, const struct basebackup_start *start, struct err *e)
 	if (keep_tablespaces(b, start) == -1 ||
 	    backup_wal_start(b, start->start_lsn, e) == -1)
 		return -1;
-	b->intake =
-	    intake_new(&b->lineage, b->packset, b->parent, &options, e);
+	b->intake = intake_new(&b->lineage, b->packset, b->parent, &options, e);
 	return b->intake == NULL ? -1 : store_top(b, e);
 }
 
@@ -196,8 +195,8 @@ static int
 attach(struct backup *b, const char *name, const void *data, size_t len,
     uint32_t mode, struct err *e)
 {
-	if (intake_begin(
-		b->intake, ENTRY_ATTACHMENT, name, mode, 0, len, e) == -1 ||
+	if (intake_begin(b->intake, ENTRY_ATTACHMENT, name, mode, 0, len, e) ==
+		-1 ||
 	    (len > 0 && intake_data(b->intake, data, len, e) == -1))
 		return -1;
 	return intake_end(b->intake, e);
@@ -206,8 +205,8 @@ attach(struct backup *b, const char *name, const void *data, size_t len,
 int
 backup_store_manifest(struct backup *b, struct err *e)
 {
-	return attach(b, "backup_manifest", b->manifest.data, b->manifest.len,
-	    0600, e);
+	return attach(
+	    b, "backup_manifest", b->manifest.data, b->manifest.len, 0600, e);
 }
 
 /* Regular files directly in config_dir; conf.d and the like one level down. */
@@ -230,8 +229,7 @@ store_config_dir(struct backup *b, int dirfd, const char *path,
 		if (fstatat(dirfd, from, &st, 0) == -1)
 			rc = err_sys(e, "could not stat \"%s\"", from);
 		else if (S_ISDIR(st.st_mode) && depth > 0)
-			rc = store_config_dir(
-			    b, dirfd, from, to, depth - 1, e);
+			rc = store_config_dir(b, dirfd, from, to, depth - 1, e);
 		else if (S_ISREG(st.st_mode)) {
 			rc = file_slurp_at(
 			    dirfd, from, CONFIG_BYTES_MAX, &text, e);
@@ -289,8 +287,8 @@ backup_check_manifest(struct backup *b, struct err *e)
 
 	if (b->manifest.len > BACKUP_MANIFEST_CHECK_MAX)
 		return 0;
-	if (pgmanifest_parse(
-		b->manifest.data, b->manifest.len, &ops, b, e) == -1)
+	if (pgmanifest_parse(b->manifest.data, b->manifest.len, &ops, b, e) ==
+	    -1)
 		return err_ctx(e, "backup manifest");
 	buf_free(&b->manifest);
 	return 0;

@@ -42,9 +42,9 @@ backup_wal_reserve(struct backup *b, struct err *e)
 static _Noreturn void
 receiver_main(struct backup *b, int parent_fd, uint64_t start_lsn)
 {
-	struct receive_options options = { .no_slot = true,
-		.from_lsn = start_lsn,
-		.parent_fd = parent_fd };
+	struct receive_options options = {
+		.no_slot = true, .from_lsn = start_lsn, .parent_fd = parent_fd
+	};
 	struct cluster_settings c = *b->cluster;
 	struct err e = ERR_INIT;
 
@@ -124,15 +124,15 @@ covered(struct backup *b, uint64_t *missing, struct err *e)
 	int rc;
 
 	*missing = r->start_lsn;
-	if (wal_read_history(
-		&b->lineage, r->stop_timeline, &h, &text, e) == -1) {
+	if (wal_read_history(&b->lineage, r->stop_timeline, &h, &text, e) ==
+	    -1) {
 		if (e->kind != ERR_NOT_FOUND)
 			return -1;
 		err_clear(e);
 		return 0;
 	}
-	rc = wal_covered(
-	    &b->lineage, &h, r->start_lsn, r->stop_lsn, missing, e);
+	rc =
+	    wal_covered(&b->lineage, &h, r->start_lsn, r->stop_lsn, missing, e);
 	if (rc == 0 && *missing >= r->stop_lsn) {
 		free(steal_ptr(&r->ranges));
 		r->range_count = 0;
@@ -146,7 +146,8 @@ covered(struct backup *b, uint64_t *missing, struct err *e)
 			if (from < to)
 				r->ranges[r->range_count++] =
 				    (struct pgmanifest_range){
-					    h.entries[i].timeline, from, to };
+					    h.entries[i].timeline, from, to
+				    };
 		}
 	}
 	timeline_history_free(&h);
@@ -215,12 +216,11 @@ scan_range(struct backup *b, const struct pgmanifest_range *r,
 {
 	uint32_t bytes = b->lineage.facts.segment_bytes;
 	AUTO_FREE uint8_t *segment = mem_pages(bytes);
-	struct walreader_options options = {
-		.start_lsn = r->start_lsn - r->start_lsn % WAL_PAGE_BYTES,
+	struct walreader_options options = { .start_lsn = r->start_lsn -
+		    r->start_lsn % WAL_PAGE_BYTES,
 		.segment_bytes = bytes,
 		.system_id = b->lineage.facts.system_id,
-		.timeline = r->timeline
-	};
+		.timeline = r->timeline };
 	AUTO_WALREADER struct walreader *w =
 	    walreader_new(&options, walimages_on_record, images);
 	uint64_t at = options.start_lsn, next,
@@ -229,8 +229,8 @@ scan_range(struct backup *b, const struct pgmanifest_range *r,
 
 	while (at < end && !walreader_at_end(w)) {
 		next = wal_segment_start(at, bytes) + bytes;
-		if (feed_segment(b, w, r->timeline, at,
-			next < end ? next : end, segment, e) == -1)
+		if (feed_segment(b, w, r->timeline, at, next < end ? next : end,
+			segment, e) == -1)
 			return -1;
 		at = next;
 	}
@@ -250,11 +250,11 @@ add_damage(struct backup *b, const struct intake_suspect *s)
 	log_event(LOG_LEVEL_WARNING, "page_damaged",
 	    "a page's checksum does not match", "cluster", b->cluster->name,
 	    "file", s->path, "block", block, NULL);
-	r->damage = mem_rearray(
-	    r->damage, r->damage_count + 1, sizeof(r->damage[0]));
-	r->damage[r->damage_count++] = (struct root_damage){
-		mem_strdup(s->path), s->block, mem_strdup("checksum")
-	};
+	r->damage =
+	    mem_rearray(r->damage, r->damage_count + 1, sizeof(r->damage[0]));
+	r->damage[r->damage_count++] =
+	    (struct root_damage){ mem_strdup(s->path), s->block,
+		    mem_strdup("checksum") };
 }
 
 static const struct walimages_key *

@@ -161,8 +161,9 @@ load_sign_key(struct repo *r, const char *state_dir, struct err *e)
 		return file_publish_at(
 		    AT_FDCWD, path, hex, strlen(hex), 0600, FILE_WRITE_ONCE, e);
 	}
-	if (text.len != 2 * SIGN_SECRET_BYTES + 1 ||
-	    hex_decode(buf_str(&text), secret, sizeof(secret)) == -1) {
+	if (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.len--;
+	if (hex_decode(buf_str(&text), secret, sizeof(secret)) == -1) {
 		(void)err_set(
 		    e, ERR_CORRUPT, "signing key \"%s\" is damaged", path);
 		return err_hint(e,
