@@ -23,30 +23,22 @@
 #include "pg/label.h"
 #include "pg/lsn.h"
 #include "repo/repo.h"
-
-/* What the index of one stored segment says. */
-struct wal_summary {
-	uint32_t timeline;
-	uint64_t start_lsn, end_lsn; /* of the segment (or the partial's end) */
-	uint64_t first_record_lsn;   /* LSN_NONE: none begins here */
-	uint64_t last_record_end_lsn;
-	uint32_t commits;
-	int64_t first_commit_us, last_commit_us; /* 0: none */
-	int64_t min_commit_us, max_commit_us;
-	uint32_t min_xid, max_xid; /* of transactions that ended here */
-	bool has_switch, has_shutdown, has_end_of_recovery;
-	uint32_t restore_points;
-};
+#include "repo/walindex.h"
 
 /*
  * Store one whole segment of plain bytes.  Checked first: header, system
- * identifier, timeline, record CRCs inside it.  0 also when the same plain
- * bytes are there already (*existed true); ERR_CONFLICT when others are: the
- * hint names `wal fork`.  Durable when it returns.  Thread-safe.
+ * identifier, timeline, record CRCs inside it, and of the record that crosses
+ * its start when the segment before is here (if that one record is wrong the
+ * segment is stored all the same and event wal_border_broken tells).  0 also
+ * when the same plain bytes are there already (*existed true); ERR_CONFLICT
+ * when others are: the hint names `wal fork`.  Durable when it returns.
+ * Thread-safe.
  */
 int wal_store_segment(const struct lineage *l, const char *name,
     const uint8_t *data, size_t len, int level, bool *existed, struct err *e);
-/* A partial never conflicts: its name carries its end and digest. */
+/* What is WAL of the len bytes at data (see wal_check_prefix()), as a partial.
+ * It never conflicts: its name carries its end and digest.  Nothing is stored
+ * when nothing is WAL. */
 int wal_store_partial(const struct lineage *l, const char *segment,
     const uint8_t *data, size_t len, struct err *e);
 int wal_store_history(const struct lineage *l, uint32_t timeline,
@@ -63,9 +55,15 @@ int wal_read_segment(
  */
 int wal_read_tail(const struct lineage *l, const char *name, uint8_t *out,
     size_t *valid_len, struct err *e);
+/* Of a whole segment, else of its tail, which is read for it. */
 int wal_read_summary(const struct lineage *l, const char *name,
     struct wal_summary *summary, struct err *e);
-/* ERR_NOT_FOUND when it is not here (timeline 1 is always found: empty). */
+/* The same with its moments: restore points, checkpoints, drops...  x need not
+ * be initialised and is to be freed (walindex_free()). */
+int wal_read_index(const struct lineage *l, const char *name,
+    struct walindex *x, struct err *e);
+/* ERR_NOT_FOUND when it is not here (timeline 1 is always found: empty).  text
+ * may be NULL. */
 int wal_read_history(const struct lineage *l, uint32_t timeline,
     struct timeline_history *h, struct buf *text, struct err *e);
 
@@ -88,6 +86,17 @@ int wal_covered(const struct lineage *l, const struct timeline_history *h,
 int
 wal_newest_timeline(const struct lineage *l, uint32_t *timeline, struct err *e);
 
+/*
+ * Read WAL of a history for exact answers: fn is called for every event of a
+ * record that begins in [from_lsn, to_lsn), in order, and returns 0 to go on, 1
+ * to stop, or -1 with *e.  Ends without error where a tail ends.
+ * ERR_NOT_FOUND where a segment is missing, ERR_CORRUPT.
+ */
+typedef int wal_scan_fn(void *arg, const struct wal_event *ev, struct err *e);
+int wal_scan(const struct lineage *l, const struct timeline_history *h,
+    uint64_t from_lsn, uint64_t to_lsn, wal_scan_fn *fn, void *arg,
+    struct err *e);
+
 /* Remove segments (and partials) wholly below keep_lsn(timeline); keep returns
  * the first LSN of a timeline to keep (UINT64_MAX: all may go). */
 typedef uint64_t wal_keep_fn(void *arg, uint32_t timeline);
@@ -98,7 +107,8 @@ int wal_expire(const struct lineage *l, wal_keep_fn *keep, void *arg,
 
 struct wal_open; /* a segment being received, a file in wal/open */
 
-/* Open (or reopen) the segment that holds lsn.  A file that is there already
+/* Open (or reopen) the segment that holds lsn.  Needs a repository in a
+ * directory: ERR_REFUSED.  A file that is there already
  * keeps its valid prefix (by record CRCs); *valid_lsn is its end. */
 struct wal_open *wal_open_segment(const struct lineage *l, uint32_t timeline,
     uint64_t lsn, uint64_t *valid_lsn, struct err *e);
@@ -106,9 +116,12 @@ struct wal_open *wal_open_segment(const struct lineage *l, uint32_t timeline,
  * ERR_CONFLICT. */
 int wal_open_write(struct wal_open *o, uint64_t lsn, const uint8_t *data,
     size_t len, struct err *e);
-/* All written bytes are durable when this returns 0. */
+/* All written bytes are durable when this returns 0.  Bytes stay in memory until
+ * then.  After a failure the file is written anew the next time. */
 int wal_open_sync(struct wal_open *o, struct err *e);
 uint64_t wal_open_end(const struct wal_open *o);
+/* Up to where wal_open_sync() has made it durable. */
+uint64_t wal_open_synced_end(const struct wal_open *o);
 bool wal_open_full(const struct wal_open *o);
 const uint8_t *wal_open_data(const struct wal_open *o);
 const char *wal_open_name(const struct wal_open *o);

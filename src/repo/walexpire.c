@@ -1,0 +1,121 @@
+/*
+ * walexpire: removing WAL that nothing needs any more.
+ */
+
+#include <string.h>
+
+#include "repo/walarchive.h"
+#include "repo/walstored.h"
+
+struct expire {
+	const struct lineage *l;
+	bool dry_run;
+	uint32_t timeline;
+	uint64_t keep_lsn;
+	uint64_t segments, bytes;
+};
+
+/* End of the segment or partial name; 0 when it is of something else. */
+static uint64_t
+end_of(const struct expire *x, const char *name)
+{
+	uint32_t bytes = x->l->facts.segment_bytes, timeline;
+	char segment[WAL_NAME_BYTES];
+	uint64_t lsn, end;
+
+	if (wal_name_parse(name, bytes, &timeline, &lsn))
+		return timeline == x->timeline ? lsn + bytes : 0;
+	if (walstored_parse_partial(name, segment, &end) &&
+	    wal_name_parse(segment, bytes, &timeline, &lsn) &&
+	    timeline == x->timeline)
+		return end;
+	return 0;
+}
+
+static int
+expire_object(struct expire *x, const char *key, struct err *e)
+{
+	struct store_info info;
+
+	if (store_stat(repo_store(x->l->repo), key, &info, e) == -1)
+		return -1;
+	if (!info.exists)
+		return 0;
+	if (!x->dry_run && store_remove(repo_store(x->l->repo), key, e) == -1)
+		return -1;
+	x->segments++;
+	x->bytes += info.bytes;
+	return 0;
+}
+
+/* One folder of segments; log is its name. */
+static int
+expire_log(struct expire *x, const char *log, struct err *e)
+{
+	char key[STORE_KEY_BYTES];
+	char **names = NULL;
+	size_t count, i;
+	uint64_t end;
+	int rc;
+
+	rc = store_list(repo_store(x->l->repo),
+	    lineage_key(x->l, key, "wal/%08X/%.8s", x->timeline, log), &names,
+	    &count, e);
+	for (i = 0; rc == 0 && i < count; i++) {
+		end = end_of(x, names[i]);
+		if (end == 0 || end > x->keep_lsn)
+			continue;
+		rc = expire_object(x,
+		    lineage_key(x->l, key, "wal/%08X/%.8s/%s", x->timeline, log,
+			names[i]),
+		    e);
+	}
+	store_names_free(names);
+	return rc;
+}
+
+static int
+expire_timeline(struct expire *x, struct err *e)
+{
+	char key[STORE_KEY_BYTES];
+	char **logs = NULL;
+	size_t count, i;
+	int rc;
+
+	rc = store_list(repo_store(x->l->repo),
+	    lineage_key(x->l, key, "wal/%08X", x->timeline), &logs, &count, e);
+	for (i = 0; rc == 0 && i < count; i++) {
+		/* A folder of 4 GiB that begins behind keep_lsn stays whole. */
+		if (strtoull(logs[i], NULL, 16) > x->keep_lsn >> 32)
+			break;
+		rc = expire_log(x, logs[i], e);
+	}
+	store_names_free(logs);
+	return rc;
+}
+
+int
+wal_expire(const struct lineage *l, wal_keep_fn *keep, void *arg, bool dry_run,
+    uint64_t *segments, uint64_t *bytes, struct err *e)
+{
+	struct expire x = { .l = l, .dry_run = dry_run };
+	char key[STORE_KEY_BYTES];
+	char **names = NULL;
+	size_t count, i;
+	int rc;
+
+	rc = store_list(
+	    repo_store(l->repo), lineage_key(l, key, "wal"), &names, &count, e);
+	for (i = 0; rc == 0 && i < count; i++) {
+		if (strspn(names[i], "0123456789ABCDEF") != 8 ||
+		    strcmp(names[i] + 8, "/") != 0)
+			continue;
+		x.timeline = (uint32_t)strtoul(names[i], NULL, 16);
+		x.keep_lsn = keep(arg, x.timeline);
+		rc = expire_timeline(&x, e);
+	}
+	store_names_free(names);
+	*segments = x.segments;
+	*bytes = x.bytes;
+	return rc;
+}

@@ -1,0 +1,194 @@
+/*
+ * waltail: reading open segments and partials.
+ */
+
+#include "repo/waltail.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "repo/walcheck.h"
+#include "repo/walstored.h"
+
+/* Error *local goes up through e, or, when nothing was found, is 0. */
+static int
+unless_missing(const struct err *local, struct err *e)
+{
+	if (local->kind == ERR_NOT_FOUND)
+		return 0;
+	if (e != NULL)
+		*e = *local;
+	return -1;
+}
+
+/* The raw bytes of an open segment, the rest of data zero. */
+static int
+read_open(const struct lineage *l, const char *name, uint8_t *data,
+    uint32_t *len, struct err *e)
+{
+	uint32_t bytes = l->facts.segment_bytes;
+	AUTO_STORE_READER struct store_reader *r = NULL;
+	char key[STORE_KEY_BYTES];
+	struct err local = ERR_INIT;
+	uint64_t size;
+
+	r = store_read(repo_store(l->repo),
+	    lineage_key(l, key, WAL_OPEN_FOLDER "/%.24s", name), &local);
+	if (r == NULL)
+		return unless_missing(&local, e);
+	size = store_reader_bytes(r);
+	*len = size < bytes ? (uint32_t)size : bytes;
+	if (store_pread(r, data, *len, 0, e) == -1)
+		return -1;
+	(void)memset(data + *len, 0, bytes - *len);
+	return 1;
+}
+
+int
+wal_tail_open(const struct lineage *l, const char *name, uint8_t *out,
+    uint32_t *valid_len, struct err *e)
+{
+	uint32_t bytes = l->facts.segment_bytes, timeline, len;
+	AUTO_FREE uint8_t *own = out == NULL ? mem_alloc(bytes) : NULL;
+	uint8_t *data = out == NULL ? own : out;
+	uint64_t lsn;
+	int found;
+
+	if (!wal_name_parse(name, bytes, &timeline, &lsn))
+		return 0;
+	found = read_open(l, name, data, &len, e);
+	if (found != 1)
+		return found;
+	if (wal_check_prefix(l, timeline, lsn, data, len, valid_len, e) == -1)
+		return err_ctx(e, "open WAL segment \"%s\"", name);
+	(void)memset(data + *valid_len, 0, bytes - *valid_len);
+	return 1;
+}
+
+int
+wal_tail_open_names(
+    const struct lineage *l, char ***names, size_t *count, struct err *e)
+{
+	char key[STORE_KEY_BYTES];
+	uint32_t timeline;
+	uint64_t lsn;
+	size_t i, kept = 0;
+
+	if (store_list(repo_store(l->repo),
+		lineage_key(l, key, WAL_OPEN_FOLDER), names, count, e) == -1)
+		return -1;
+	for (i = 0; i < *count; i++) {
+		if (wal_name_parse(
+			(*names)[i], l->facts.segment_bytes, &timeline, &lsn))
+			(*names)[kept++] = (*names)[i];
+		else
+			free((*names)[i]);
+	}
+	if (*names != NULL)
+		(*names)[kept] = NULL;
+	*count = kept;
+	return 0;
+}
+
+/* The name of the longest partial of segment; "" when there is none. */
+static int
+longest_partial(const struct lineage *l, const char *segment,
+    char out[WALSTORED_PARTIAL_NAME_BYTES], struct err *e)
+{
+	char key[STORE_KEY_BYTES], of[WAL_NAME_BYTES];
+	char **names = NULL;
+	size_t count, i;
+	uint64_t end, best = 0;
+
+	out[0] = '\0';
+	if (store_list(repo_store(l->repo),
+		lineage_key(l, key, "wal/%.8s/%.8s", segment, segment + 8),
+		&names, &count, e) == -1)
+		return -1;
+	for (i = 0; i < count; i++) {
+		if (!walstored_parse_partial(names[i], of, &end) ||
+		    strncmp(of, segment, 24) != 0 || end <= best)
+			continue;
+		best = end;
+		(void)snprintf(
+		    out, WALSTORED_PARTIAL_NAME_BYTES, "%s", names[i]);
+	}
+	store_names_free(names);
+	return 0;
+}
+
+int
+wal_tail_partial(const struct lineage *l, const char *name, uint8_t *out,
+    uint32_t *valid_len, struct err *e)
+{
+	char partial[WALSTORED_PARTIAL_NAME_BYTES], key[STORE_KEY_BYTES];
+	AUTO_WALSTORED struct walstored *s = NULL;
+	const struct walfile_header *h;
+
+	if (longest_partial(l, name, partial, e) == -1)
+		return -1;
+	if (partial[0] == '\0')
+		return 0;
+	s = walstored_open(l,
+	    lineage_key(l, key, "wal/%.8s/%.8s/%s", name, name + 8, partial),
+	    e);
+	if (s == NULL)
+		return -1;
+	h = walstored_header(s);
+	*valid_len = h->plain_bytes;
+	if (out == NULL)
+		return 1;
+	if (walstored_read(s, 0, h->plain_bytes, out, e) == -1)
+		return -1;
+	(void)memset(
+	    out + h->plain_bytes, 0, h->segment_bytes - h->plain_bytes);
+	return 1;
+}
+
+/* The longer of the open segment and the longest partial, 1, 0 or -1. */
+static int
+read_unfinished(const struct lineage *l, const char *name, uint8_t *out,
+    size_t *valid_len, struct err *e)
+{
+	uint32_t open_len = 0, partial_len = 0;
+	int open = wal_tail_open(l, name, out, &open_len, e), partial;
+
+	if (open == -1)
+		return -1;
+	partial =
+	    wal_tail_partial(l, name, open == 1 ? NULL : out, &partial_len, e);
+	if (partial == -1)
+		return -1;
+	if (open == 1 && partial_len > open_len)
+		partial = wal_tail_partial(l, name, out, &partial_len, e);
+	*valid_len = partial_len > open_len ? partial_len : open_len;
+	return partial == -1 ? -1 : open == 1 || partial == 1;
+}
+
+int
+wal_read_tail(const struct lineage *l, const char *name, uint8_t *out,
+    size_t *valid_len, struct err *e)
+{
+	struct err local = ERR_INIT;
+	int round, found;
+
+	/* Between two looks the open segment may have become a whole one. */
+	for (round = 0; round < 2; round++) {
+		if (wal_read_segment(l, name, out, &local) == 0) {
+			*valid_len = l->facts.segment_bytes;
+			return 0;
+		}
+		if (local.kind != ERR_NOT_FOUND) {
+			if (e != NULL)
+				*e = local;
+			return -1;
+		}
+		found = read_unfinished(l, name, out, valid_len, e);
+		if (found != 0)
+			return found == 1 ? 0 : -1;
+	}
+	return err_set(e, ERR_NOT_FOUND,
+	    "WAL segment \"%.64s\" of cluster \"%s\" is not in the repository",
+	    name, l->cluster);
+}
