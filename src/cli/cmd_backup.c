@@ -1,0 +1,60 @@
+#include "base/clock.h"
+#include "base/size.h"
+#include "cli/cli.h"
+#include "jobs/jobs.h"
+
+static void
+print_result(struct cli *cli, const struct backup_result *r)
+{
+	char size[SIZE_TEXT_BYTES], fresh[SIZE_TEXT_BYTES],
+	    stored[SIZE_TEXT_BYTES], took[CLOCK_TEXT_BYTES];
+	json_t *j;
+
+	if (!cli->json) {
+		(void)printf("backup %s: %s in %llu files, %s of them new, "
+			     "stored as %s in %s\n",
+		    r->id, size_text(r->bytes, size),
+		    (unsigned long long)r->files,
+		    size_text(r->new_bytes, fresh),
+		    size_text(r->stored_bytes, stored),
+		    clock_interval(r->elapsed_us, took));
+		if (r->damaged_pages > 0)
+			(void)printf("%llu pages are damaged in the cluster; "
+				     "the backup has them as they are\n",
+			    (unsigned long long)r->damaged_pages);
+		return;
+	}
+	j = json_object();
+	json_set_str(j, "backup", r->id);
+	json_set_u64(j, "files", r->files);
+	json_set_u64(j, "bytes", r->bytes);
+	json_set_u64(j, "new_bytes", r->new_bytes);
+	json_set_u64(j, "stored_bytes", r->stored_bytes);
+	json_set_u64(j, "damaged_pages", r->damaged_pages);
+	json_set_u64(j, "elapsed_us", (uint64_t)r->elapsed_us);
+	cli_print_json(cli, j);
+}
+
+int
+cmd_backup(struct cli *cli, int argc, char *argv[], struct err *e)
+{
+	const char *args[1];
+	const struct cluster_settings *c;
+	struct backup_result r;
+
+	if (cli_parse(cli, argc, argv, NULL, 0, args, 0, 1, NULL, e) == -1)
+		return -1;
+	c = cli_cluster(cli, args[0], e);
+	if (c == NULL || backup_run(cli->settings, c, &r, e) == -1)
+		return -1;
+	print_result(cli, &r);
+	if (r.damaged_pages > 0) {
+		(void)err_set(e, ERR_CORRUPT,
+		    "%llu pages of cluster \"%s\" are damaged",
+		    (unsigned long long)r.damaged_pages, c->name);
+		return err_hint(e,
+		    "The backup is kept. Look at them with pg_amcheck and "
+		    "restore these relations from an older backup.");
+	}
+	return 0;
+}

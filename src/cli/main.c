@@ -1,0 +1,106 @@
+/*
+ * pgkura: the command.
+ */
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/child.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "config.h"
+
+static const char *const backup_examples[] = { "pgkura backup main", NULL };
+static const char *const restore_examples[] = {
+	"pgkura restore main --to /var/lib/postgresql/15/restored --plan",
+	"pgkura restore main --to DIR --time '10 minutes ago' --start",
+	"pgkura restore main --to DIR --delta --take-over", NULL
+};
+static const char *const wal_examples[] = { "pgkura wal list main",
+	"pgkura wal gaps main", NULL };
+
+static const struct cmd commands[] = {
+	{ "init", "", "make the repository that the configuration names",
+	    cmd_init, CMD_NEEDS_CONF, NULL },
+	{ "backup", "[CLUSTER]", "take a base backup", cmd_backup,
+	    CMD_NEEDS_CONF | CMD_JSON, backup_examples },
+	{ "list", "[CLUSTER]", "show backups and what can be recovered",
+	    cmd_list, CMD_NEEDS_CONF | CMD_JSON, NULL },
+	{ "restore", "[CLUSTER] --to DIRECTORY",
+	    "bring a cluster back as it was at any moment", cmd_restore,
+	    CMD_NEEDS_CONF | CMD_JSON, restore_examples },
+	{ "wal", "list|gaps [CLUSTER]", "show the WAL that is there", cmd_wal,
+	    CMD_NEEDS_CONF | CMD_JSON, wal_examples },
+	{ "config", "", "show the effective configuration, or a sample",
+	    cmd_config, CMD_JSON, NULL },
+};
+
+static void
+usage(FILE *out)
+{
+	size_t i;
+
+	(void)fprintf(out,
+	    "pgkura keeps PostgreSQL clusters recoverable.\n\n"
+	    "Usage: pgkura COMMAND [OBJECT] [OPTIONS]\n\nCommands:\n");
+	for (i = 0; i < COUNT_OF(commands); i++)
+		if ((commands[i].needs & CMD_HIDDEN) == 0)
+			(void)fprintf(out, "  %-10s %s\n", commands[i].name,
+			    commands[i].what);
+	(void)fprintf(out,
+	    "\n\"pgkura COMMAND --help\" says more of each; \"man pgkura\" "
+	    "all of it.\n");
+}
+
+static const struct cmd *
+find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void
+report(const char *command, const struct err *e)
+{
+	(void)fprintf(stderr, "pgkura: %s: %s\n", command, e->text);
+	if (e->hint[0] != '\0')
+		(void)fprintf(stderr, "HINT:  %s\n", e->hint);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct cli cli = { 0 };
+	struct err e = ERR_INIT;
+
+	(void)setlocale(LC_ALL, "");
+	(void)setlocale(LC_NUMERIC, "C");
+	log_setup(LOG_PEOPLE, LOG_LEVEL_INFO);
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		usage(argc < 2 ? stderr : stdout);
+		return argc < 2 ? 2 : 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)printf("pgkura %s\n", PACKAGE_VERSION);
+		return 0;
+	}
+	cli.cmd = find_command(argv[1]);
+	if (cli.cmd == NULL) {
+		(void)fprintf(stderr,
+		    "pgkura: unrecognized command \"%s\"\n"
+		    "HINT:  \"pgkura --help\" lists the commands.\n",
+		    argv[1]);
+		return 2;
+	}
+	child_catch_stop_signals();
+	if (cli.cmd->run(&cli, argc - 1, argv + 1, &e) == -1)
+		report(cli.cmd->name, &e);
+	settings_free(cli.settings);
+	return err_exit_status(&e);
+}
