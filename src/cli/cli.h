@@ -102,6 +102,8 @@ int cmd_backup(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_list(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_restore(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e);
+int cmd_verify(struct cli *cli, int argc, char *argv[], struct err *e);
+int cmd_expire(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_config(struct cli *cli, int argc, char *argv[], struct err *e);
 
 #endif /* !CLI_CLI_H */

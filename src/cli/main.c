@@ -20,6 +20,12 @@ static const char *const restore_examples[] = {
 static const char *const wal_examples[] = { "pgkura wal list main",
 	"pgkura wal gaps main", NULL };
 
+static const char *const verify_examples[] = { "pgkura verify main",
+	"pgkura verify main --sample=10", NULL };
+static const char *const expire_examples[] = {
+	"pgkura expire main --dry-run --explain", NULL
+};
+
 static const struct cmd commands[] = {
 	{ "init", "", "make the repository that the configuration names",
 	    cmd_init, CMD_NEEDS_CONF, NULL },
@@ -32,6 +38,10 @@ static const struct cmd commands[] = {
 	    CMD_NEEDS_CONF | CMD_JSON, restore_examples },
 	{ "wal", "list|gaps [CLUSTER]", "show the WAL that is there", cmd_wal,
 	    CMD_NEEDS_CONF | CMD_JSON, wal_examples },
+	{ "verify", "[CLUSTER [BACKUP]]", "read back and check what is stored",
+	    cmd_verify, CMD_NEEDS_CONF | CMD_JSON, verify_examples },
+	{ "expire", "[CLUSTER]", "remove what the retention no longer keeps",
+	    cmd_expire, CMD_NEEDS_CONF | CMD_JSON, expire_examples },
 	{ "config", "", "show the effective configuration, or a sample",
 	    cmd_config, CMD_JSON, NULL },
 };

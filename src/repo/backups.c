@@ -122,7 +122,7 @@ intent_begin(const struct lineage *l, struct intent *i, struct err *e)
 	json_set_u64(j, "pid", (uint64_t)i->pid);
 	(void)json_object_set_new(j, "started_us", json_integer(i->started_us));
 	json_write(j, &text);
-	buf_put_u8(&text, '\n');
+	repo_seal_text(&text);
 	return store_put(repo_store(l->repo),
 	    lineage_key(l, key, "intents/%s", i->id), text.data, text.len, e);
 }
@@ -149,6 +149,8 @@ intent_read(
 	if (store_get(repo_store(l->repo),
 		lineage_key(l, key, "intents/%s", id), INTENT_BYTES_MAX, &text,
 		e) == -1)
+		return -1;
+	if (repo_check_seal(&text, key, e) == -1)
 		return -1;
 	j = json_parse(text.data, text.len, key, e);
 	if (j == NULL ||

@@ -167,7 +167,7 @@ facts_encode(const struct cluster_facts *f, struct buf *out)
 	(void)json_object_set_new(j, "checksums", json_boolean(f->checksums));
 	json_set_str(j, "recorded", clock_utc(clock_now_us(), when));
 	json_write(j, out);
-	buf_put_u8(out, '\n');
+	repo_seal_text(out);
 }
 
 /* The newest cluster/N into l->facts; *number is N, 0 when there is none. */
@@ -195,6 +195,8 @@ facts_read(struct lineage *l, unsigned int *number, struct err *e)
 	if (store_get(repo_store(l->repo),
 		lineage_key(l, key, "cluster/%u", *number), FACTS_BYTES_MAX,
 		&text, e) == -1)
+		return -1;
+	if (repo_check_seal(&text, key, e) == -1)
 		return -1;
 	return facts_decode(&l->facts, &text, key, e);
 }

@@ -30,6 +30,34 @@ struct repo {
 	size_t key_count;
 };
 
+#define SEAL_LINE_BYTES (sizeof("\ncrc32c 01234567\n") - 1)
+
+void
+repo_seal_text(struct buf *document)
+{
+	buf_printf(document, "\ncrc32c %08x\n",
+	    crc32c(0, document->data, document->len));
+}
+
+int
+repo_check_seal(struct buf *document, const char *name, struct err *e)
+{
+	AUTO_BUF struct buf again = BUF_INIT;
+
+	if (document->len > SEAL_LINE_BYTES) {
+		buf_put(
+		    &again, document->data, document->len - SEAL_LINE_BYTES);
+		repo_seal_text(&again);
+		if (again.len == document->len &&
+		    memcmp(again.data, document->data, again.len) == 0) {
+			document->len -= SEAL_LINE_BYTES;
+			return 0;
+		}
+	}
+	return err_set(
+	    e, ERR_CORRUPT, "repository file \"%s\" is damaged", name);
+}
+
 static void
 uuid_new(char out[37])
 {
@@ -63,7 +91,7 @@ repo_init(const char *url, struct err *e)
 	json_set_hex(j, "block_key", key, sizeof(key));
 	json_set_str(j, "created", clock_utc(clock_now_us(), when));
 	json_write(j, &text);
-	buf_put_u8(&text, '\n');
+	repo_seal_text(&text);
 	if (store_put(s, "repo", text.data, text.len, e) == -1) {
 		if (e != NULL && e->kind == ERR_CONFLICT)
 			(void)err_set(e, ERR_CONFLICT,
@@ -90,6 +118,8 @@ read_repo_file(struct repo *r, struct err *e)
 		}
 		return -1;
 	}
+	if (repo_check_seal(&text, "repo", e) == -1)
+		return -1;
 	j = json_parse(text.data, text.len, "repository file \"repo\"", e);
 	if (j == NULL || json_need_u64(j, "format", &format, e) == -1)
 		return -1;
@@ -129,6 +159,8 @@ read_keys(struct repo *r, struct err *e)
 			    "repository has more than %d keys", REPO_KEYS_MAX);
 		r->keys =
 		    mem_rearray(r->keys, r->key_count + 1, sizeof(r->keys[0]));
+		if (repo_check_seal(&text, name, e) == -1)
+			return -1;
 		j = json_parse(text.data, text.len, name, e);
 		if (j == NULL ||
 		    json_need_hex(j, "ed25519", r->keys[r->key_count],
@@ -193,7 +225,7 @@ publish_key(struct repo *r, struct err *e)
 	json_set_hex(j, "ed25519", public_key, SIGN_PUBLIC_BYTES);
 	json_set_str(j, "added", clock_utc(clock_now_us(), when));
 	json_write(j, &text);
-	buf_put_u8(&text, '\n');
+	repo_seal_text(&text);
 	(void)snprintf(name, sizeof(name), "keys/%zu", r->key_count + 1);
 	if (store_put(r->store, name, text.data, text.len, e) == -1) {
 		if (e->kind != ERR_CONFLICT)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/auto.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "codec/sign.h"
 #include "store/store.h"
@@ -45,6 +46,13 @@ int repo_sign(const struct repo *r, struct buf *document, struct err *e);
 /* Checks the last line and cuts it off.  ERR_CORRUPT. */
 int repo_check_signature(const struct repo *r, struct buf *document,
     const char *name, struct err *e);
+
+/*
+ * Small texts of the repository itself ("repo", keys/N, cluster/N, intents/N):
+ * document, "\n", "crc32c <8 hex digits>\n".  Checking cuts the last line off.
+ */
+void repo_seal_text(struct buf *document);
+int repo_check_seal(struct buf *document, const char *name, struct err *e);
 
 bool cluster_name_valid(const char *name); /* [a-z0-9][a-z0-9_.-]{0,62} */
 /* Names of all clusters that have a lineage; free with store_names_free(). */

@@ -1,0 +1,444 @@
+/*
+ * expire: remove what the retention no longer asks for.
+ *
+ *	backups: all but the newest keep_backups and those younger than keep_age
+ *	    are withdrawn: their root moves to withdrawn/<id>, from where it can
+ *	    be brought back until the grace time is over
+ *	WAL: what no kept backup can use
+ *	packs: those that no root names, grace time after they were written and
+ *	    never while a backup runs here
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/child.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/size.h"
+#include "base/strmap.h"
+#include "jobs/jobs.h"
+#include "repo/walarchive.h"
+
+struct expiry {
+	const struct settings *settings;
+	const struct cluster_settings *cluster;
+	struct lineage lineage;
+	bool dry_run;
+	int64_t now_us;
+	struct expire_result *result;
+	struct intent *intents;
+	size_t intent_count;
+	struct strmap *packs; /* id to who needs it: char * */
+	/* Kept backups: where their WAL begins. */
+	struct wal_span *starts;
+	size_t start_count;
+};
+
+static void item(struct expiry *x, bool removed, char *object, const char *fmt,
+    ...) __attribute__((__format__(__printf__, 4, 5)));
+
+/* Takes object. */
+static void
+item(struct expiry *x, bool removed, char *object, const char *fmt, ...)
+{
+	struct expire_result *r = x->result;
+	struct expire_item *i;
+	va_list ap;
+
+	r->items = mem_rearray(r->items, r->count + 1, sizeof(r->items[0]));
+	i = &r->items[r->count++];
+	i->object = object;
+	i->removed = removed;
+	va_start(ap, fmt);
+	i->why = mem_vprintf(fmt, ap);
+	va_end(ap);
+}
+
+void
+expire_result_free(struct expire_result *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->count; i++) {
+		free(r->items[i].object);
+		free(r->items[i].why);
+	}
+	free(r->items);
+	(void)memset(r, 0, sizeof(*r));
+}
+
+static bool
+being_read(const struct expiry *x, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < x->intent_count; i++)
+		if (strcmp(x->intents[i].backup, id) == 0 &&
+		    intent_is_alive(&x->intents[i]))
+			return true;
+	return false;
+}
+
+static void
+need_packs(struct expiry *x, const struct root *r, const char *why)
+{
+	size_t i;
+
+	for (i = 0; i < r->pack_count; i++)
+		free(strmap_put(
+		    x->packs, r->packs[i].id, mem_printf("%s %s", why, r->id)));
+}
+
+/* The root moves to withdrawn/<id>. */
+static int
+withdraw(struct expiry *x, const char *id, struct err *e)
+{
+	struct store *s = repo_store(x->lineage.repo);
+	AUTO_BUF struct buf text = BUF_INIT;
+	char from[STORE_KEY_BYTES], to[STORE_KEY_BYTES];
+
+	if (x->dry_run)
+		return 0;
+	(void)lineage_key(&x->lineage, from, "backups/%s", id);
+	(void)lineage_key(&x->lineage, to, "withdrawn/%s", id);
+	if (store_get(s, from, ROOT_BYTES_MAX, &text, e) == -1)
+		return -1;
+	if (store_put(s, to, text.data, text.len, e) == -1) {
+		if (e->kind != ERR_CONFLICT)
+			return -1;
+		err_clear(e); /* an expire was cut off here */
+	}
+	if (store_remove(s, from, e) == -1)
+		return -1;
+	log_event(LOG_LEVEL_INFO, "backup_withdrawn",
+	    "a backup is beyond the retention", "cluster", x->cluster->name,
+	    "backup", id, NULL);
+	return 0;
+}
+
+static void
+keep_backup(struct expiry *x, const struct root *r, const char *why)
+{
+	need_packs(x, r, "backup");
+	x->starts =
+	    mem_rearray(x->starts, x->start_count + 1, sizeof(x->starts[0]));
+	x->starts[x->start_count++] =
+	    (struct wal_span){ .timeline = r->start_timeline,
+		    .start_lsn = r->start_lsn };
+	item(x, false, mem_printf("backup %s", r->id), "%s", why);
+}
+
+/* One backup; newer is how many readable ones are newer. */
+static int
+judge_backup(struct expiry *x, const char *id, size_t newer, struct err *e)
+{
+	const struct cluster_settings *c = x->cluster;
+	AUTO_ROOT struct root r;
+	char why[160], age[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES];
+
+	if (root_read(&x->lineage, id, &r, e) == -1)
+		return -1;
+	(void)clock_interval(x->now_us - r.finished_us, age);
+	if (newer < c->keep_backups || newer == 0)
+		(void)snprintf(why, sizeof(why), "it is among the newest %u",
+		    c->keep_backups);
+	else if (r.finished_us + c->keep_age_us > x->now_us)
+		(void)snprintf(why, sizeof(why), "its age is %s, kept for %s",
+		    age, clock_interval(c->keep_age_us, text));
+	else if (being_read(x, id))
+		(void)snprintf(why, sizeof(why), "it is in use now");
+	else {
+		item(x, true, mem_printf("backup %s", id),
+		    "%zu newer ones are kept, its age is %s", newer, age);
+		x->result->backups++;
+		need_packs(x, &r, "withdrawn backup");
+		return withdraw(x, id, e);
+	}
+	keep_backup(x, &r, why);
+	return 0;
+}
+
+static int
+judge_backups(struct expiry *x, struct err *e)
+{
+	char **ids = NULL;
+	size_t count, i;
+	int rc = 0;
+
+	if (backup_list(&x->lineage, &ids, &count, e) == -1)
+		return -1;
+	for (i = count; rc == 0 && i > 0; i--)
+		rc = judge_backup(x, ids[i - 1], count - i, e);
+	store_names_free(ids);
+	if (rc == -1)
+		(void)err_hint(e,
+		    "Nothing is removed while a backup cannot be read. Look at "
+		    "it with \"pgkura verify\".");
+	return rc;
+}
+
+/* Withdrawn ones hold their packs for the grace time, then they go. */
+static int
+judge_withdrawn(struct expiry *x, struct err *e)
+{
+	struct store *s = repo_store(x->lineage.repo);
+	char key[STORE_KEY_BYTES];
+	char **ids = NULL;
+	size_t count, i;
+	int rc = 0;
+
+	if (store_list(s, lineage_key(&x->lineage, key, "withdrawn"), &ids,
+		&count, e) == -1)
+		return -1;
+	for (i = 0; rc == 0 && i < count; i++) {
+		AUTO_BUF struct buf text = BUF_INIT;
+		AUTO_ROOT struct root r;
+		struct store_info info;
+
+		root_init(&r);
+		(void)lineage_key(&x->lineage, key, "withdrawn/%s", ids[i]);
+		if (store_stat(s, key, &info, e) == -1 ||
+		    store_get(s, key, ROOT_BYTES_MAX, &text, e) == -1) {
+			rc = -1;
+		} else if (info.mtime_us + x->cluster->expire_grace_us <=
+		    x->now_us) {
+			item(x, true, mem_printf("withdrawn backup %s", ids[i]),
+			    "its grace time is over");
+			if (!x->dry_run)
+				rc = store_remove(s, key, e);
+		} else if (repo_check_signature(
+			       x->lineage.repo, &text, key, e) == -1 ||
+		    root_decode(&r, text.data, text.len, e) == -1) {
+			rc = -1;
+		} else {
+			need_packs(x, &r, "withdrawn backup");
+			item(x, false,
+			    mem_printf("withdrawn backup %s", ids[i]),
+			    "its grace time runs");
+		}
+	}
+	store_names_free(ids);
+	return rc;
+}
+
+/* ---- WAL ---- */
+
+/* The first LSN of a timeline that a kept backup may ask for. */
+static uint64_t
+first_needed(void *arg, uint32_t timeline)
+{
+	struct expiry *x = arg;
+	struct timeline_history h = { 0 };
+	AUTO_BUF struct buf text = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	uint64_t first = UINT64_MAX;
+	uint32_t newest = 0;
+	bool known;
+	size_t i;
+
+	known =
+	    wal_read_history(&x->lineage, timeline, &h, &text, &ignored) == 0;
+	for (i = 0; i < x->start_count; i++) {
+		const struct wal_span *s = &x->starts[i];
+
+		if (s->timeline > newest)
+			newest = s->timeline;
+		if (s->timeline == timeline && s->start_lsn < first)
+			first = s->start_lsn;
+		else if (s->timeline < timeline && known &&
+		    timeline_contains(&h, s->timeline, s->start_lsn))
+			first = 0; /* it leads from that backup on */
+	}
+	timeline_history_free(&h);
+	/* Of what is newer than every backup, or unknown, nothing goes. */
+	return timeline > newest || (!known && timeline > 1) ? 0 : first;
+}
+
+static int
+judge_wal(struct expiry *x, struct err *e)
+{
+	uint64_t segments = 0, bytes = 0;
+	char text[SIZE_TEXT_BYTES];
+
+	if (x->start_count == 0) {
+		item(x, false, mem_strdup("WAL"), "there is no backup yet");
+		return 0;
+	}
+	if (wal_expire(&x->lineage, first_needed, x, x->dry_run, &segments,
+		&bytes, e) == -1)
+		return -1;
+	x->result->wal_segments = segments;
+	x->result->bytes += bytes;
+	if (segments > 0)
+		item(x, true,
+		    mem_printf("%llu WAL segments, %s",
+			(unsigned long long)segments, size_text(bytes, text)),
+		    "they are older than the oldest kept backup");
+	return 0;
+}
+
+/* ---- packs ---- */
+
+/* Does a pack belong to a backup that was cut off and may be resumed? */
+static bool
+of_intent(const struct expiry *x, const char *pack_id)
+{
+	size_t i, len;
+
+	for (i = 0; i < x->intent_count; i++) {
+		len = strlen(x->intents[i].id);
+		if (strncmp(x->intents[i].id, pack_id, len) == 0 &&
+		    (intent_is_alive(&x->intents[i]) ||
+			x->intents[i].started_us + x->cluster->expire_grace_us >
+			    x->now_us))
+			return true;
+	}
+	return false;
+}
+
+static int
+judge_pack(struct expiry *x, const char *id, struct err *e)
+{
+	struct store *s = repo_store(x->lineage.repo);
+	char key[STORE_KEY_BYTES];
+	const char *why = strmap_get(x->packs, id);
+	struct store_info info;
+
+	if (why != NULL) {
+		item(x, false, mem_printf("pack %s", id), "needed by %s", why);
+		return 0;
+	}
+	if (of_intent(x, id)) {
+		item(x, false, mem_printf("pack %s", id),
+		    "of an interrupted backup that may be resumed");
+		return 0;
+	}
+	if (store_stat(s, pack_key(&x->lineage, id, key), &info, e) == -1)
+		return -1;
+	if (!info.exists)
+		return 0;
+	if (info.mtime_us + x->cluster->expire_grace_us > x->now_us) {
+		item(x, false, mem_printf("pack %s", id),
+		    "nobody needs it, its grace time runs");
+		return 0;
+	}
+	item(x, true, mem_printf("pack %s", id), "nobody needs it");
+	x->result->packs++;
+	x->result->bytes += info.bytes;
+	return x->dry_run ? 0 : store_remove(s, key, e);
+}
+
+static int
+judge_packs(struct expiry *x, struct err *e)
+{
+	struct store *s = repo_store(x->lineage.repo);
+	char key[STORE_KEY_BYTES];
+	unsigned int folder;
+	size_t count, i;
+	int rc = 0;
+
+	for (folder = 0; rc == 0 && folder < 256; folder++) {
+		char **ids = NULL;
+
+		(void)lineage_key(&x->lineage, key, "packs/%02x", folder);
+		if (store_list(s, key, &ids, &count, e) == -1)
+			return -1;
+		for (i = 0; rc == 0 && i < count; i++)
+			rc = judge_pack(x, ids[i], e);
+		store_names_free(ids);
+		if (rc == 0 && !x->dry_run)
+			rc = store_sweep(s, key, e);
+		if (rc == 0)
+			rc = child_check_stop(e);
+	}
+	return rc;
+}
+
+/* Packs only while no backup runs here: its parent's must stay. */
+static int
+judge_packs_locked(struct expiry *x, struct err *e)
+{
+	AUTO_FD int lock =
+	    cluster_lock(x->settings->state_dir, x->cluster->name, "backup", e);
+
+	if (lock == -1) {
+		if (e->kind != ERR_TRANSIENT)
+			return -1;
+		err_clear(e);
+		item(x, false, mem_strdup("packs"), "a backup is running");
+		return 0;
+	}
+	return judge_packs(x, e);
+}
+
+static int
+sweep_intents(struct expiry *x, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; !x->dry_run && i < x->intent_count; i++)
+		if (!intent_is_alive(&x->intents[i]) &&
+		    x->intents[i].started_us + x->cluster->expire_grace_us <=
+			x->now_us &&
+		    intent_end(&x->lineage, &x->intents[i], e) == -1)
+			return -1;
+	return 0;
+}
+
+static int
+expire_lineage(struct expiry *x, struct err *e)
+{
+	const char *key;
+	void *value;
+	size_t pos = 0;
+	int rc;
+
+	x->packs = strmap_new();
+	rc = intent_list(&x->lineage, &x->intents, &x->intent_count, e);
+	if (rc == 0 &&
+	    (judge_backups(x, e) == -1 || judge_withdrawn(x, e) == -1 ||
+		judge_wal(x, e) == -1 || judge_packs_locked(x, e) == -1))
+		rc = -1;
+	if (rc == 0)
+		rc = sweep_intents(x, e);
+	while (strmap_next(x->packs, &pos, &key, &value))
+		free(value);
+	strmap_free(x->packs);
+	free(x->intents);
+	free(x->starts);
+	return rc;
+}
+
+int
+expire_run(const struct settings *s, const struct cluster_settings *c,
+    bool dry_run, struct expire_result *result, struct err *e)
+{
+	AUTO_FD int lock = cluster_lock(s->state_dir, c->name, "expire", e);
+	AUTO_REPO struct repo *r = NULL;
+	char **names = NULL;
+	size_t count, i;
+	int rc = 0;
+
+	(void)memset(result, 0, sizeof(*result));
+	if (lock == -1)
+		return -1;
+	r = repo_open(s->repository, s->state_dir, false, e);
+	if (r == NULL || lineage_list(r, c->name, &names, &count, e) == -1)
+		return -1;
+	for (i = 0; rc == 0 && i < count; i++) {
+		struct expiry x = { .settings = s,
+			.cluster = c,
+			.dry_run = dry_run,
+			.now_us = clock_now_us(),
+			.result = result };
+
+		rc = lineage_open(r, c->name, names[i], &x.lineage, e);
+		if (rc == 0)
+			rc = expire_lineage(&x, e);
+	}
+	store_names_free(names);
+	return rc;
+}

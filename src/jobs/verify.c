@@ -1,0 +1,410 @@
+/*
+ * verify: read back and check what is stored.
+ *
+ *	roots: signature and sense
+ *	packs: SHA-256 of all bytes, every frame decoded, every block's sums
+ *	leaves and maps: every file's blocks are there and make its CRC
+ *	the server's own manifest against our entries
+ *	WAL: every segment decoded and checked; no hole where a backup needs it
+ *
+ * What is found wrong is a finding and not an error; the work goes on.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/child.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/progress.h"
+#include "base/strmap.h"
+#include "jobs/jobs.h"
+#include "pg/pgmanifest.h"
+#include "repo/intake.h"
+#include "repo/walarchive.h"
+
+#define INDEX_CACHE_BYTES ((size_t)24 << 20)
+#define SUMS_AT_ONCE	  4096u
+
+struct verify {
+	const struct settings *settings;
+	const struct cluster_settings *cluster;
+	struct lineage lineage;
+	struct verify_result *result;
+	struct progress *progress;
+	struct strmap *packs_done; /* id to (void *)1 good, (void *)2 bad */
+	unsigned int sample_percent;
+	uint64_t dice;
+	/* One backup's walk. */
+	struct packset *ps;
+	struct strmap *crcs; /* path to struct known * */
+};
+
+struct known {
+	uint64_t bytes;
+	uint32_t crc;
+};
+
+static void finding(struct verify *v, const char *object, const char *fmt, ...)
+    __attribute__((__format__(__printf__, 3, 4)));
+
+static void
+finding(struct verify *v, const char *object, const char *fmt, ...)
+{
+	struct verify_result *r = v->result;
+	struct verify_finding *f;
+	va_list ap;
+
+	r->findings = mem_rearray(
+	    r->findings, r->finding_count + 1, sizeof(r->findings[0]));
+	f = &r->findings[r->finding_count++];
+	f->object = mem_strdup(object);
+	va_start(ap, fmt);
+	f->what = mem_vprintf(fmt, ap);
+	va_end(ap);
+	log_event(LOG_LEVEL_ERROR, "damage_found", f->what, "cluster",
+	    v->cluster->name, "object", f->object, NULL);
+}
+
+void
+verify_result_free(struct verify_result *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->finding_count; i++) {
+		free(r->findings[i].object);
+		free(r->findings[i].what);
+	}
+	free(r->findings);
+	(void)memset(r, 0, sizeof(*r));
+}
+
+/* Is *e damage (a finding), or a reason to stop?  Clears what was a finding. */
+static int
+finding_or_stop(struct verify *v, const char *object, struct err *e)
+{
+	if (e->kind != ERR_CORRUPT && e->kind != ERR_NOT_FOUND &&
+	    !(e->kind == ERR_IO && e->sys_errno == EIO))
+		return -1;
+	finding(v, object, "%s", e->text);
+	err_clear(e);
+	return 0;
+}
+
+static bool
+in_sample(struct verify *v)
+{
+	if (v->sample_percent == 0 || v->sample_percent >= 100)
+		return true;
+	v->dice = v->dice * 6364136223846793005u + 1442695040888963407u;
+	return (v->dice >> 33) % 100 < v->sample_percent;
+}
+
+/* ---- packs ---- */
+
+static int
+check_pack(struct verify *v, const struct root_pack *p, struct err *e)
+{
+	char key[STORE_KEY_BYTES];
+
+	if (strmap_get(v->packs_done, p->id) != NULL)
+		return 0;
+	(void)strmap_put(v->packs_done, p->id, (void *)1);
+	if (!in_sample(v))
+		return 0;
+	v->result->objects++;
+	v->result->bytes += p->bytes;
+	progress_add(v->progress, p->bytes);
+	if (pack_verify(&v->lineage, p->id, true, p->sha256, e) == 0)
+		return child_check_stop(e);
+	(void)strmap_put(v->packs_done, p->id, (void *)2);
+	return finding_or_stop(v, pack_key(&v->lineage, p->id, key), e);
+}
+
+/* ---- entries ---- */
+
+static int
+entry_crc(
+    struct verify *v, const struct entry *entry, uint32_t *crc, struct err *e)
+{
+	AUTO_FILEMAP struct filemap map;
+	AUTO_FREE struct block_sum *sums =
+	    mem_array(SUMS_AT_ONCE, sizeof(sums[0]));
+	uint32_t first, n, i, blocks = entry_blocks(entry->size_bytes);
+	uint64_t left;
+
+	*crc = 0;
+	if (entry_map(entry, v->ps, &map, e) == -1)
+		return -1;
+	for (first = 0; first < blocks; first += n) {
+		n = blocks - first < SUMS_AT_ONCE ? blocks - first
+						  : SUMS_AT_ONCE;
+		if (filemap_sums(&map, v->ps, repo_block_key(v->lineage.repo),
+			entry->size_bytes, first, n, sums, e) == -1)
+			return -1;
+		for (i = 0; i < n; i++) {
+			left = entry->size_bytes -
+			    (uint64_t)(first + i) * PACK_BLOCK_BYTES;
+			*crc = crc32c_combine(*crc, sums[i].crc,
+			    left < PACK_BLOCK_BYTES ? left : PACK_BLOCK_BYTES);
+		}
+	}
+	return 0;
+}
+
+static int
+check_entry(void *arg, const struct entry *entry, struct err *e)
+{
+	struct verify *v = arg;
+	struct known *k;
+	uint32_t crc;
+
+	if (entry_crc(v, entry, &crc, e) == -1)
+		return finding_or_stop(v, entry->path, e);
+	if (crc != entry->crc32c)
+		finding(v, entry->path,
+		    "the file's blocks do not make its checksum");
+	if (entry->kind == ENTRY_FILE) {
+		k = mem_alloc(sizeof(*k));
+		*k = (struct known){ entry->size_bytes, entry->crc32c };
+		free(strmap_put(v->crcs, entry->path, k));
+	}
+	return child_check_stop(e);
+}
+
+static void
+crcs_free(struct verify *v)
+{
+	size_t pos = 0;
+	const char *key;
+	void *value;
+
+	while (strmap_next(v->crcs, &pos, &key, &value))
+		free(value);
+	strmap_free(steal_ptr(&v->crcs));
+}
+
+/* ---- backups ---- */
+
+static int
+check_wal_of(
+    struct verify *v, const struct root *r, const char *key, struct err *e)
+{
+	char lsn[LSN_TEXT_BYTES];
+	size_t i;
+
+	for (i = 0; i < r->range_count; i++) {
+		struct timeline_entry entry = { r->ranges[i].timeline, 0,
+			UINT64_MAX };
+		struct timeline_history h = { &entry, 1 };
+		uint64_t missing;
+
+		if (wal_covered(&v->lineage, &h, r->ranges[i].start_lsn,
+			r->ranges[i].end_lsn, &missing, e) == -1)
+			return finding_or_stop(v, key, e);
+		if (missing < r->ranges[i].end_lsn)
+			finding(v, key,
+			    "WAL that it needs is missing: timeline %u from "
+			    "%s on",
+			    r->ranges[i].timeline, lsn_text(missing, lsn));
+	}
+	return 0;
+}
+
+static int
+check_root(
+    struct verify *v, const struct root *r, const char *key, struct err *e)
+{
+	size_t i, before = v->result->finding_count;
+	int rc;
+
+	for (i = 0; i < r->pack_count; i++)
+		if (check_pack(v, &r->packs[i], e) == -1)
+			return -1;
+	if (check_wal_of(v, r, key, e) == -1)
+		return -1;
+	v->ps = packset_new(&v->lineage, INDEX_CACHE_BYTES);
+	v->crcs = strmap_new();
+	rc = root_walk(r, v->ps, check_entry, v, e);
+	crcs_free(v);
+	packset_free(steal_ptr(&v->ps));
+	if (rc == -1)
+		rc = finding_or_stop(v, key, e);
+	if (rc == 0 && v->result->finding_count == before)
+		for (i = 0; i < r->pack_count; i++)
+			if (strmap_get(v->packs_done, r->packs[i].id) ==
+			    (void *)2)
+				finding(v, key, "it needs the damaged pack %s",
+				    r->packs[i].id);
+	return rc;
+}
+
+static int
+check_backup(struct verify *v, const char *id, struct err *e)
+{
+	AUTO_ROOT struct root r;
+	char key[STORE_KEY_BYTES];
+
+	(void)lineage_key(&v->lineage, key, "backups/%s", id);
+	v->result->objects++;
+	if (root_read(&v->lineage, id, &r, e) == -1)
+		return finding_or_stop(v, key, e);
+	return check_root(v, &r, key, e);
+}
+
+static int
+check_backups(struct verify *v, const char *only, struct err *e)
+{
+	char **ids = NULL;
+	size_t count, i;
+	int rc = 0;
+
+	if (only != NULL)
+		return check_backup(v, only, e);
+	if (backup_list(&v->lineage, &ids, &count, e) == -1)
+		return -1;
+	for (i = 0; rc == 0 && i < count; i++)
+		rc = check_backup(v, ids[i], e);
+	store_names_free(ids);
+	return rc;
+}
+
+/* ---- WAL ---- */
+
+static int
+check_segment(struct verify *v, uint32_t timeline, uint64_t lsn, uint8_t *plain,
+    struct err *e)
+{
+	uint32_t bytes = v->lineage.facts.segment_bytes;
+	char name[WAL_NAME_BYTES];
+
+	(void)wal_name(timeline, lsn, bytes, name);
+	if (!in_sample(v))
+		return 0;
+	v->result->objects++;
+	progress_add(v->progress, bytes);
+	v->result->bytes += bytes;
+	if (wal_read_segment(&v->lineage, name, plain, e) == 0)
+		return child_check_stop(e);
+	return finding_or_stop(v, name, e);
+}
+
+static int
+check_wal(struct verify *v, struct err *e)
+{
+	uint32_t bytes = v->lineage.facts.segment_bytes;
+	AUTO_FREE struct wal_span *spans = NULL;
+	AUTO_FREE uint8_t *plain = mem_pages(bytes);
+	char from[LSN_TEXT_BYTES], to[LSN_TEXT_BYTES];
+	size_t count, i;
+	uint64_t at;
+
+	if (wal_spans(&v->lineage, &spans, &count, e) == -1)
+		return -1;
+	for (i = 0; i < count; i++) {
+		if (i > 0 && spans[i].timeline == spans[i - 1].timeline)
+			finding(v, "wal", "timeline %u: %s to %s is missing",
+			    spans[i].timeline,
+			    lsn_text(spans[i - 1].end_lsn, from),
+			    lsn_text(spans[i].start_lsn, to));
+		for (at = spans[i].start_lsn; at + bytes <= spans[i].end_lsn;
+		     at += bytes)
+			if (check_segment(v, spans[i].timeline, at, plain, e) ==
+			    -1)
+				return -1;
+	}
+	return 0;
+}
+
+static int
+check_histories(struct verify *v, struct err *e)
+{
+	uint32_t newest, timeline;
+
+	if (wal_newest_timeline(&v->lineage, &newest, e) == -1)
+		return -1;
+	for (timeline = 2; timeline <= newest && timeline < 10000; timeline++) {
+		struct timeline_history h = { 0 };
+		AUTO_BUF struct buf text = BUF_INIT;
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "%08X.history", timeline);
+		if (wal_read_history(&v->lineage, timeline, &h, &text, e) ==
+		    -1) {
+			/* Timelines may be skipped; the newest may not. */
+			if (e->kind == ERR_NOT_FOUND && timeline < newest)
+				err_clear(e);
+			else if (finding_or_stop(v, name, e) == -1)
+				return -1;
+		}
+		timeline_history_free(&h);
+	}
+	return 0;
+}
+
+static int
+verify_lineage(struct verify *v, const char *backup_id, struct err *e)
+{
+	if (check_backups(v, backup_id, e) == -1)
+		return -1;
+	if (backup_id != NULL)
+		return 0;
+	if (check_histories(v, e) == -1)
+		return -1;
+	return check_wal(v, e);
+}
+
+static int
+verify_all(
+    struct verify *v, struct repo *r, const char *backup_id, struct err *e)
+{
+	char **names = NULL;
+	size_t count, i;
+	int rc = 0;
+
+	if (backup_id != NULL) {
+		if (lineage_open(r, v->cluster->name, NULL, &v->lineage, e) ==
+		    -1)
+			return -1;
+		return verify_lineage(v, backup_id, e);
+	}
+	if (lineage_list(r, v->cluster->name, &names, &count, e) == -1)
+		return -1;
+	for (i = 0; rc == 0 && i < count; i++) {
+		rc =
+		    lineage_open(r, v->cluster->name, names[i], &v->lineage, e);
+		rc = rc == 0 ? verify_lineage(v, NULL, e)
+			     : finding_or_stop(v, names[i], e);
+	}
+	store_names_free(names);
+	return rc;
+}
+
+int
+verify_run(const struct settings *s, const struct cluster_settings *c,
+    const char *backup_id, unsigned int sample_percent,
+    struct verify_result *result, struct err *e)
+{
+	AUTO_PROGRESS struct progress *progress = progress_new("verify", 0);
+	AUTO_STRMAP struct strmap *done = strmap_new();
+	struct verify v = { .settings = s,
+		.cluster = c,
+		.result = result,
+		.progress = progress,
+		.packs_done = done,
+		.sample_percent = sample_percent,
+		.dice = (uint64_t)clock_now_us() };
+	AUTO_REPO struct repo *r = NULL;
+
+	(void)memset(result, 0, sizeof(*result));
+	r = repo_open(s->repository, s->state_dir, false, e);
+	if (r == NULL) {
+		if (e->kind == ERR_CORRUPT)
+			return finding_or_stop(&v, "repo", e);
+		return -1;
+	}
+	return verify_all(&v, r, backup_id, e);
+}
