@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -65,6 +66,17 @@ reset_signals(void)
 	return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static int
+take_identity(const struct child_identity *id)
+{
+	if (id == NULL)
+		return 0;
+	if (setgroups((size_t)id->group_count, id->groups) == -1 ||
+	    setgid(id->gid) == -1)
+		return -1;
+	return setuid(id->uid);
+}
+
 /* In the new process: becomes the program, or tells errno through status_fd.
  * Only what may be called between fork and exec of a process with threads. */
 static _Noreturn void
@@ -76,6 +88,9 @@ become(const char *const *argv, const struct child_spawn *how, pid_t parent,
 	if (lift_fd(&status_fd) == -1)
 		_exit(127);
 	if (how->own_group && setpgid(0, 0) == -1)
+		goto failed;
+	if ((how->own_session && setsid() == -1) ||
+	    take_identity(how->identity) == -1)
 		goto failed;
 	if (how->die_with_parent && prctl(PR_SET_PDEATHSIG, SIGTERM) == -1)
 		goto failed;
@@ -148,8 +163,9 @@ pid_t
 child_start(const char *const *argv, int out_fd, int err_fd,
     bool die_with_parent, struct err *e)
 {
-	const struct child_spawn how = { out_fd, err_fd, die_with_parent,
-		false };
+	const struct child_spawn how = { .out_fd = out_fd,
+		.err_fd = err_fd,
+		.die_with_parent = die_with_parent };
 
 	return child_spawn(argv, &how, e);
 }

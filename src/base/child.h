@@ -25,6 +25,14 @@ pid_t child_start(const char *const *argv, int out_fd, int err_fd,
     bool die_with_parent, struct err *e);
 
 /*
+ * As child_start() for a program that goes on without us: in a session of its
+ * own, and, when we are root and uid is not, as that user with all groups of
+ * his.  ERR_NOT_FOUND when there is no such user.
+ */
+pid_t child_start_apart(
+    const char *const *argv, int out_fd, int err_fd, uid_t uid, struct err *e);
+
+/*
  * Run to the end within timeout_ms (0: no bound; then SIGKILL to its group and
  * ERR_TRANSIENT).  A stop that is requested meanwhile ends it the same way,
  * with ERR_CANCELED.  Output and error together are appended to out (at most

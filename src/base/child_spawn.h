@@ -2,7 +2,8 @@
 #define BASE_CHILD_SPAWN_H
 
 /*
- * child_spawn: what child_start() and child_run() share; for those two only.
+ * child_spawn: what child_start(), child_start_apart() and child_run() share; for
+ * those only.
  */
 
 #include <stdbool.h>
@@ -13,7 +14,17 @@
 struct child_spawn {
 	int out_fd, err_fd; /* -1 to inherit */
 	bool die_with_parent;
-	bool own_group; /* lead a process group, so that all can be killed */
+	bool own_group;	  /* lead a process group, so that all can be killed */
+	bool own_session; /* no terminal's signals reach it */
+	/* Who it is to be; NULL: who we are. */
+	const struct child_identity *identity;
+};
+
+struct child_identity {
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;
+	int group_count;
 };
 
 /* As child_start(). */

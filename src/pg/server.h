@@ -4,6 +4,9 @@
 /*
  * server: starting and stopping a PostgreSQL server on this machine, and what
  * a data directory says of itself.
+ *
+ * PostgreSQL refuses to run as root: for root everything here is done as the
+ * owner of the data directory.
  */
 
 #include <stdbool.h>
@@ -16,11 +19,23 @@
 /*
  * Is a server running on pgdata?  1 yes (postmaster.pid names a live process
  * that holds the directory), 0 no (a stale file does not count), -1 error.
+ * *pid is its postmaster (or single-user backend); pid may be NULL.
  */
 int server_is_running(const char *pgdata, pid_t *pid, struct err *e);
 
-/* Folder of pg_ctl and postgres for this major version: configured first, then
- * /usr/lib/postgresql/<major>/bin, PATH.  ERR_NOT_FOUND with a hint. */
+/*
+ * Append "host=/run/postgresql port=5432": how a server that runs on pgdata is
+ * reached from this machine.  ERR_NOT_FOUND when none runs or it listens to
+ * nothing.
+ */
+int server_conninfo(const char *pgdata, struct buf *out, struct err *e);
+
+/*
+ * Append the folder of postgres for this major version: configured alone when
+ * it is not NULL or "", else /usr/lib/postgresql/<major>/bin (Debian),
+ * /usr/pgsql-<major>/bin (Red Hat), PATH.  ERR_NOT_FOUND with a hint,
+ * ERR_USAGE when the configured one is of another version.
+ */
 int server_find_bindir(
     int major, const char *configured, struct buf *out, struct err *e);
 
@@ -28,22 +43,43 @@ struct server_start {
 	const char *pgdata;
 	const char *bindir;
 	const char *config_file; /* NULL: in pgdata */
-	const char *log_path;
-	const char *options; /* more "-c name=value" for postgres; NULL */
-	int64_t stall_us;    /* give up when nothing moved for so long */
+	const char *log_path;	 /* appended to; made when not there */
+	/* More "-c name=value" for postgres: words as a shell reads them, with
+	 * '...', "..." and \, but nothing is expanded.  NULL for none. */
+	const char *options;
+	int64_t stall_us; /* give up when nothing moved for so long; 0: never */
+};
+
+enum server_outcome {
+	SERVER_ACCEPTS = 0, /* connections; a standby: read-only ones */
+	SERVER_PAUSED,	    /* at its recovery target: read-only connections */
+	SERVER_SHUT_DOWN    /* at its recovery target */
 };
 
 /*
  * Start and wait until it accepts connections, is paused at its target, or has
- * shut down there (recovery_target_action=shutdown).  Waits by progress: the
- * server's replay position (by its process title or pg_control and log), not a
- * fixed time.  progress() is called about once a second with a line for people;
- * may be NULL.  A failed start quotes the end of the server's log.
+ * shut down there (recovery_target_action=shutdown).  While recovery.signal is
+ * there and it is no standby, connections alone are not the end: recovery goes
+ * on behind them.  Waits by progress, not by time: the server's log, the title
+ * of its startup process, pg_control.  progress() is called about once a second
+ * with a line for people; may be NULL.
+ *
+ * The server runs in a session of its own and outlives us.  Until its next
+ * start it logs to log_path, to nothing else, and in English, so that its log
+ * can be read here.
+ *
+ * Returns an enum server_outcome, or -1: a server that ended quotes its own
+ * reason; one that stalled (ERR_TRANSIENT), or whose wait was canceled, is
+ * stopped.
  */
 int server_start_wait(const struct server_start *s,
     void (*progress)(void *arg, const char *line), void *arg, struct err *e);
-/* pg_ctl stop; mode "fast" or "immediate". */
-int server_stop(
-    const char *pgdata, const char *bindir, const char *mode, struct err *e);
+
+/*
+ * Stop the server of pgdata and wait until it is gone; mode "smart", "fast" or
+ * "immediate".  0 also when none runs.  ERR_TRANSIENT when it is still there
+ * after 10 minutes.
+ */
+int server_stop(const char *pgdata, const char *mode, struct err *e);
 
 #endif /* !PG_SERVER_H */
