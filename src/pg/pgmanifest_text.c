@@ -79,18 +79,17 @@ pgmanifest_put_string(struct buf *out, const char *text)
 void
 pgmanifest_put_time(struct buf *out, int64_t seconds)
 {
-	char text[64];
 	struct tm tm;
 	time_t t;
-	size_t len;
 
 	/* A file may say anything of its age, and is backed up all the same. */
 	t = seconds < SECONDS_MIN   ? SECONDS_MIN
 	    : seconds > SECONDS_MAX ? SECONDS_MAX
 				    : seconds;
 	(void)gmtime_r(&t, &tm);
-	len = strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S GMT", &tm);
-	buf_put(out, text, len);
+	/* strftime() would leave out leading zeros of the year. */
+	buf_printf(out, "%04d-%02d-%02d %02d:%02d:%02d GMT", tm.tm_year + 1900,
+	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 /* Exactly len digits, or at least len of them. */
