@@ -129,3 +129,12 @@ queue_failed(struct queue *q)
 	(void)pthread_mutex_unlock(&q->lock);
 	return failed;
 }
+
+void
+queue_drain(struct queue *q, void (*fn)(void *item))
+{
+	for (; q->count > 0; q->count--) {
+		fn(q->ring[q->first]);
+		q->first = (q->first + 1) % q->count_max;
+	}
+}

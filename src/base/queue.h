@@ -30,5 +30,8 @@ void *queue_try_get(struct queue *q);
 void queue_close(struct queue *q);
 void queue_fail(struct queue *q);
 bool queue_failed(struct queue *q);
+/* Hand every item left to fn, of a failed queue too.  No thread uses it any
+ * more. */
+void queue_drain(struct queue *q, void (*fn)(void *item));
 
 #endif /* !BASE_QUEUE_H */

@@ -7,7 +7,7 @@
 
 struct flags {
 	const char *to, *time, *lsn, *name, *timeline, *backup, *action,
-	    *config_dir, *log;
+	    *config_dir, *log, *owner, *lineage;
 	uint64_t xid, workers;
 	bool immediate, exclusive, plan, delta, force_delta, take_over, standby,
 	    start, files_only;
@@ -192,6 +192,11 @@ cmd_restore(struct cli *cli, int argc, char *argv[], struct err *e)
 		{ "config-dir", "DIRECTORY",
 		    "configuration outside the data directory", CLI_TEXT,
 		    &f.config_dir },
+		{ "owner", "USER[:GROUP]",
+		    "who shall own it; default who owns the place", CLI_TEXT,
+		    &f.owner },
+		{ "lineage", "LINEAGE", "of an older history of the cluster",
+		    CLI_TEXT, &f.lineage },
 		{ "workers", "N", "threads", CLI_NUMBER, &f.workers },
 		{ "start", NULL, "start the server and wait for recovery",
 		    CLI_FLAG, &f.start },
@@ -222,6 +227,8 @@ cmd_restore(struct cli *cli, int argc, char *argv[], struct err *e)
 	o.standby = f.standby;
 	o.tablespace_map = f.tablespaces.items;
 	o.config_dir = f.config_dir;
+	o.owner = f.owner;
+	o.lineage = f.lineage;
 	o.workers = (unsigned int)f.workers;
 	o.start = f.start;
 	o.log_path = f.log;

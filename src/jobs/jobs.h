@@ -69,10 +69,10 @@ int fetch_run(const struct settings *s, const struct fetch_options *options,
 /* ---- restore.c ---- */
 struct restore_options {
 	struct target_request target;
-	const char *directory;
+	const char *directory; /* NULL: plan_only, without a place */
 	enum recovery_action action;
 	bool plan_only, delta, force_delta;
-	bool take_over;
+	bool take_over; /* else a copy that neither archives nor replicates */
 	bool standby;
 	const char *const *tablespace_map; /* "OLD=NEW" pairs, NULL-ended */
 	const char *config_dir; /* Debian: where configuration goes */
@@ -80,6 +80,8 @@ struct restore_options {
 	bool start;
 	const char *log_path;
 	bool no_recovery_settings; /* only files */
+	const char *owner;   /* "user" or "user:group"; NULL: as the place */
+	const char *lineage; /* NULL: newest, or the one with the backup */
 };
 struct restore_result {
 	struct target target;

@@ -87,9 +87,9 @@ int
 wal_newest_timeline(const struct lineage *l, uint32_t *timeline, struct err *e);
 
 /*
- * Read WAL of a history for exact answers: fn is called for every event of a
- * record that begins in [from_lsn, to_lsn), in order, and returns 0 to go on, 1
- * to stop, or -1 with *e.  Ends without error where a tail ends.
+ * Read WAL of a history for exact answers: fn is called for every record that
+ * begins in [from_lsn, to_lsn), in order, with what it says (WAL_EVENT_NONE: no
+ * more than where it lies), and returns 0 to go on, 1 to stop, or -1 with *e.  Ends without error where a tail ends.
  * ERR_NOT_FOUND where a segment is missing, ERR_CORRUPT.
  */
 typedef int wal_scan_fn(void *arg, const struct wal_event *ev, struct err *e);

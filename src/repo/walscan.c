@@ -23,8 +23,8 @@ on_record(void *arg, const struct walreader_record *r, struct err *e)
 	if (s->stopped || r->lsn < s->from_lsn || r->lsn >= s->to_lsn)
 		return 0;
 	wal_event_decode(r, walreader_major(s->reader), &ev);
-	if (ev.kind == WAL_EVENT_NONE)
-		return 0;
+	ev.lsn = r->lsn;
+	ev.end_lsn = r->end_lsn;
 	rc = s->fn(s->arg, &ev, e);
 	if (rc == 1)
 		s->stopped = true;
