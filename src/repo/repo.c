@@ -311,6 +311,19 @@ repo_sign(const struct repo *r, struct buf *document, struct err *e)
 	return 0;
 }
 
+/* One signature has one spelling. */
+static bool
+is_signature_line(const char *line, unsigned long number,
+    const uint8_t signature[SIGN_SIGNATURE_BYTES])
+{
+	char hex[2 * SIGN_SIGNATURE_BYTES + 1], want[sizeof(hex) + 40];
+
+	hex_encode(signature, SIGN_SIGNATURE_BYTES, hex);
+	(void)snprintf(
+	    want, sizeof(want), SIGNATURE_WORD "%lu %s", number, hex);
+	return strcmp(line, want) == 0;
+}
+
 int
 repo_check_signature(
     const struct repo *r, struct buf *document, const char *name, struct err *e)
@@ -334,7 +347,8 @@ repo_check_signature(
 		return err_set(e, ERR_CORRUPT, "%s has no signature", name);
 	number = strtoul(line + strlen(SIGNATURE_WORD), &hex, 10);
 	if (*hex != ' ' || strlen(hex + 1) != 2 * SIGN_SIGNATURE_BYTES ||
-	    hex_decode(hex + 1, signature, sizeof(signature)) == -1)
+	    hex_decode(hex + 1, signature, sizeof(signature)) == -1 ||
+	    !is_signature_line(line, number, signature))
 		return err_set(
 		    e, ERR_CORRUPT, "%s has a malformed signature", name);
 	if (number == 0 || number > r->key_count)
