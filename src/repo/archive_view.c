@@ -43,6 +43,7 @@ int
 archive_view_open(
     struct archive_view *v, const struct lineage *l, struct err *e)
 {
+	const struct view_backup *b;
 	uint32_t newest;
 	size_t i;
 
@@ -59,6 +60,14 @@ archive_view_open(
 		add_timeline(v, v->spans[i].timeline);
 	if (newest != 0)
 		add_timeline(v, newest);
+	if (v->timeline_count > 0 || v->backup_count == 0)
+		return 0;
+	/* No WAL at all: the newest backup's timeline, to say what is missing. */
+	if (archive_view_backup(v, v->backup_count - 1, &b, e) == -1) {
+		archive_view_close(v);
+		return -1;
+	}
+	add_timeline(v, b->stop_timeline);
 	return 0;
 }
 

@@ -75,6 +75,7 @@ find_stop_at(struct target *t, uint64_t lsn, uint64_t end_lsn, bool inclusive)
 
 struct around {
 	uint64_t lsn;
+	uint32_t segment_bytes;
 	struct wal_event before; /* the last record that begins before lsn */
 	struct wal_event from;	 /* the first that begins at lsn or behind */
 	int64_t commit_us;	 /* of the last commit before lsn */
@@ -91,6 +92,11 @@ note_around(void *arg, const struct wal_event *ev, struct err *e)
 		return 1;
 	}
 	a->before = *ev;
+	/* A switch goes on to the end of its segment. */
+	if (ev->kind == WAL_EVENT_SWITCH)
+		a->before.end_lsn =
+		    wal_segment_start(ev->lsn, a->segment_bytes) +
+		    a->segment_bytes;
 	if (wal_event_is_commit(ev) && ev->time_us != 0)
 		a->commit_us = ev->time_us;
 	return 0;
@@ -106,6 +112,7 @@ look_around(
 
 	(void)memset(a, 0, sizeof(*a));
 	a->lsn = lsn;
+	a->segment_bytes = segment_bytes;
 	from = from >= segment_bytes ? from - segment_bytes : 0;
 	if (from < r->start_lsn)
 		from = r->start_lsn;

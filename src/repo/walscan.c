@@ -43,7 +43,11 @@ read_newest(const struct lineage *l, const struct timeline_history *h,
 	struct err local = ERR_INIT;
 	size_t i;
 
+	(void)err_set(&local, ERR_NOT_FOUND, "no timeline has that WAL");
 	for (i = h->count; i-- > 0;) {
+		/* Behind its switch a timeline is another history's. */
+		if (lsn >= h->entries[i].end_lsn)
+			break;
 		if (wal_segment_start(
 			h->entries[i].begin_lsn, l->facts.segment_bytes) > lsn)
 			continue;

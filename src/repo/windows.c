@@ -112,7 +112,9 @@ compare_windows(const void *pa, const void *pb)
 
 	if (a->from_us != b->from_us)
 		return a->from_us < b->from_us ? -1 : 1;
-	return a->from_lsn < b->from_lsn ? -1 : a->from_lsn > b->from_lsn;
+	if (a->from_lsn != b->from_lsn)
+		return a->from_lsn < b->from_lsn ? -1 : 1;
+	return a->timeline < b->timeline ? -1 : a->timeline > b->timeline;
 }
 
 int
