@@ -108,6 +108,22 @@ check_folders(void)
 	    "a file has none to give: %s", e.text);
 	file_names_free(names);
 
+	tap_ok((fd = file_open_dir(".", &e)) != -1, "open a folder");
+	tap_ok(file_sync_fs(fd, ".", &e) == 0, "flush its file system");
+	(void)close(fd);
+	tap_ok(
+	    file_sync_dir_at(dir, "gone", &e) == -1 && e.kind == ERR_NOT_FOUND,
+	    "%s", e.text);
+}
+
+static void
+check_rmtree(void)
+{
+	struct err e = ERR_INIT;
+
+	(void)file_mkdirs_at(dir, "a/b/c", 0700, &e);
+	(void)file_publish_at(dir, "a/z", "x", 1, 0600, FILE_REPLACE, &e);
+	(void)file_publish_at(dir, "keep", "x", 1, 0600, FILE_REPLACE, &e);
 	tap_ok(symlinkat("../keep", dir, "a/link") == 0 &&
 		symlinkat("..", dir, "a/b/up") == 0,
 	    "links out of the tree");
@@ -118,13 +134,6 @@ check_folders(void)
 	tap_ok(file_rmtree_at(dir, "keep", &e) == 0 &&
 		file_exists_at(dir, "keep", &e) == 0,
 	    "a file is a small tree");
-
-	tap_ok((fd = file_open_dir(".", &e)) != -1, "open a folder");
-	tap_ok(file_sync_fs(fd, ".", &e) == 0, "flush its file system");
-	(void)close(fd);
-	tap_ok(
-	    file_sync_dir_at(dir, "gone", &e) == -1 && e.kind == ERR_NOT_FOUND,
-	    "%s", e.text);
 }
 
 static void
@@ -304,6 +313,7 @@ main(void)
 	check_publish();
 	check_rename_once();
 	check_folders();
+	check_rmtree();
 	check_many_names();
 	check_slurp();
 	check_offsets();

@@ -30,11 +30,18 @@ static bool no_noreplace, lost_answer;
 /* Writes take a part only, and are interrupted in between. */
 static bool short_writes;
 static const char *failed_call;
+static char order[200]; /* the calls so far */
 
 static bool
 due(const char *call)
 {
-	if (!armed || ++calls != fail_at)
+	size_t len = strlen(order);
+
+	if (!armed)
+		return false;
+	(void)snprintf(order + len, sizeof(order) - len, "%s%s",
+	    len == 0 ? "" : " ", call);
+	if (++calls != fail_at)
 		return false;
 	failed_call = call;
 	errno = fail_errno;
@@ -155,6 +162,7 @@ begin_call(unsigned int n, const char *older)
 		(void)file_publish_at(
 		    dir, "d/f", older, strlen(older), 0600, FILE_REPLACE, NULL);
 	calls = 0;
+	order[0] = '\0';
 	fail_at = n;
 	armed = true;
 }
@@ -238,6 +246,36 @@ check_mkdirs(void)
 	    "mkdirs: with no failure it succeeds");
 }
 
+/* The bytes are flushed before they get their name, the name after that. */
+static void
+check_order(void)
+{
+	struct err e = ERR_INIT;
+
+	begin_call(0, "older");
+	(void)file_publish_at(dir, "d/f", "newer", 5, 0600, FILE_REPLACE, &e);
+	armed = false;
+	tap_str(order,
+	    "getrandom openat write fsync close renameat openat fsync",
+	    "calls of a file that replaces");
+	begin_call(0, NULL);
+	(void)file_publish_at(
+	    dir, "d/f", "newer", 5, 0600, FILE_WRITE_ONCE, &e);
+	armed = false;
+	tap_str(order,
+	    "getrandom openat write fsync close renameat2 openat fsync",
+	    "calls of a file that replaces none");
+	begin_call(0, "older");
+	(void)file_commit_at(dir, "d/f", "d/g", &e);
+	armed = false;
+	tap_str(order, "renameat2 openat fsync", "calls of a commit");
+	begin_call(0, "older");
+	(void)file_mkdirs_at(dir, "d/x/y", 0700, &e);
+	armed = false;
+	tap_str(order, "mkdirat mkdirat openat fsync mkdirat openat fsync",
+	    "calls that make two folders in one that is there");
+}
+
 /* What a file system without RENAME_NOREPLACE does. */
 static void
 check_links(void)
@@ -310,6 +348,7 @@ main(void)
 	fail_errno = EIO;
 	check_commit("commit");
 	check_mkdirs();
+	check_order();
 	check_links();
 	check_folder_without_fsync();
 	short_writes = true;
