@@ -292,7 +292,7 @@ wal_event_decode(
 		decode_tablespace(&c, info, &found);
 		break;
 	}
-	if (!c.failed)
+	if (!c.failed && found.kind != WAL_EVENT_NONE)
 		*ev = found;
 }
 

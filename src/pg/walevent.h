@@ -15,24 +15,25 @@
 
 struct walreader_record;
 
+/* The numbers stand in stored indexes of WAL: they stay. */
 enum wal_event_kind {
-	WAL_EVENT_NONE,
-	WAL_EVENT_COMMIT,	     /* time_us, xid (also COMMIT PREPARED) */
-	WAL_EVENT_ABORT,	     /* time_us, xid (also ROLLBACK PREPARED) */
-	WAL_EVENT_RESTORE_POINT,     /* time_us, name */
-	WAL_EVENT_CHECKPOINT,	     /* online: redo_lsn, timeline, time_us */
-	WAL_EVENT_SHUTDOWN,	     /* checkpoint of a clean stop or of an end
-					of recovery: as CHECKPOINT */
-	WAL_EVENT_END_OF_RECOVERY,   /* time_us, timeline, previous_timeline */
-	WAL_EVENT_SWITCH,	     /* rest of the segment is filler */
-	WAL_EVENT_BACKUP_END,	     /* redo_lsn: start of that backup */
-	WAL_EVENT_PARAMETER_CHANGE,  /* wal_level */
-	WAL_EVENT_TRUNCATE,	     /* relation was cut to blocks */
-	WAL_EVENT_DROP,		     /* a COMMIT with dropped_relations > 0 */
-	WAL_EVENT_PREPARE,	     /* xid, time_us, name: the GID's start */
-	WAL_EVENT_DROP_DATABASE,     /* database; its files are removed */
-	WAL_EVENT_CREATE_TABLESPACE, /* tablespace, path */
-	WAL_EVENT_DROP_TABLESPACE    /* tablespace */
+	WAL_EVENT_NONE = 0,
+	WAL_EVENT_COMMIT = 1,	     /* time_us, xid; also COMMIT PREPARED */
+	WAL_EVENT_ABORT = 2,	     /* the same of ROLLBACK */
+	WAL_EVENT_RESTORE_POINT = 3, /* time_us, name */
+	WAL_EVENT_CHECKPOINT = 4,    /* redo_lsn, timeline, time_us */
+	WAL_EVENT_SHUTDOWN = 5, /* the same, of a clean stop or at the end of
+				   a recovery */
+	WAL_EVENT_END_OF_RECOVERY = 6,	  /* time_us, timelines */
+	WAL_EVENT_SWITCH = 7,		  /* rest of the segment is filler */
+	WAL_EVENT_BACKUP_END = 8,	  /* redo_lsn: start of that backup */
+	WAL_EVENT_PARAMETER_CHANGE = 9,	  /* wal_level */
+	WAL_EVENT_TRUNCATE = 10,	  /* relation was cut to blocks */
+	WAL_EVENT_DROP = 11,		  /* a COMMIT that drops relations */
+	WAL_EVENT_PREPARE = 12,		  /* xid, time_us, name: GID's start */
+	WAL_EVENT_DROP_DATABASE = 13,	  /* database */
+	WAL_EVENT_CREATE_TABLESPACE = 14, /* tablespace, path */
+	WAL_EVENT_DROP_TABLESPACE = 15	  /* tablespace */
 };
 
 #define WAL_EVENT_NAME_BYTES 64 /* with the NUL */
@@ -40,7 +41,7 @@ enum wal_event_kind {
 struct wal_event {
 	enum wal_event_kind kind;
 	uint64_t lsn, end_lsn;
-	uint32_t xid;	   /* top-level transaction that ended */
+	uint32_t xid;	   /* that ended; an abort's may be a subtransaction */
 	int64_t time_us;   /* since 1970, 0 when the record has none */
 	uint64_t redo_lsn; /* LSN_NONE when the record has none */
 	uint32_t timeline, previous_timeline;
@@ -58,7 +59,8 @@ struct wal_event {
 
 /*
  * What record r of major version 13 to 18 says.  A record that is of no
- * interest, or shorter than what it should say, gives WAL_EVENT_NONE.
+ * interest, or shorter than what it should say, gives WAL_EVENT_NONE and
+ * zeros.
  */
 void wal_event_decode(
     const struct walreader_record *r, int major, struct wal_event *ev);

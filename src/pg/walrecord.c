@@ -102,9 +102,6 @@ check_image(uint32_t bytes, uint32_t hole_at, uint32_t hole_bytes,
 	if (compressed && bytes == BLOCK_BYTES)
 		return err_set(
 		    e, ERR_CORRUPT, "compressed image of %u bytes", bytes);
-	if (!has_hole && !compressed && bytes != BLOCK_BYTES)
-		return err_set(
-		    e, ERR_CORRUPT, "whole image of %u bytes", bytes);
 	return 0;
 }
 

@@ -1,13 +1,14 @@
 /*
  * walcat: the records of WAL files as lines, for tests.
  *
- *	walcat [-e] [-q] [-p BYTES] [-b TIMES] FILE...
+ *	walcat [-e] [-q] [-v] [-p BYTES] [-b TIMES] FILE...
  *
  * The files are neighbouring segments; the first starts with a long page
  * header, the last may be cut short.
  *
  *	-e	the events only
  *	-q	nothing but the last line
+ *	-v	only what is valid: what may follow are old pages
  *	-p	feed in pieces of so many bytes
  *	-b	read so many times and print the speed
  *
@@ -173,13 +174,16 @@ main(int argc, char *argv[])
 	AUTO_BUF struct buf b = BUF_INIT;
 	struct walreader_options options = { 0 };
 	size_t piece_bytes = SIZE_MAX;
+	bool valid_only = false;
 	int opt, times = 0;
 
-	while ((opt = getopt(argc, argv, "eqp:b:")) != -1) {
+	while ((opt = getopt(argc, argv, "eqvp:b:")) != -1) {
 		if (opt == 'e')
 			events_only = true;
 		else if (opt == 'q')
 			quiet = true;
+		else if (opt == 'v')
+			valid_only = true;
 		else if (opt == 'p')
 			piece_bytes = strtoul(optarg, NULL, 10);
 		else if (opt == 'b')
@@ -198,6 +202,9 @@ main(int argc, char *argv[])
 	options.start_lsn = le64_get(b.data + 8) & ~(uint64_t)8191;
 	options.segment_bytes = le32_get(b.data + 32);
 	options.system_id = le64_get(b.data + 24);
+	if (valid_only)
+		b.len = walreader_valid_prefix(&options, b.data, b.len) -
+		    options.start_lsn;
 	if (times > 0)
 		measure(&b, &options, times, piece_bytes);
 	return times > 0 ? 0 : run(&b, &options, piece_bytes);

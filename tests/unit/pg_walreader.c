@@ -10,9 +10,8 @@
 #include "base/mem.h"
 #include "pg/walreader.h"
 
-#define START		 ((uint64_t)5 << 20)
-#define RECORDS_MAX	 20000
-#define WALRECORD_SWITCH 0x40
+#define START	    ((uint64_t)5 << 20)
+#define RECORDS_MAX 20000
 
 /* What the callback saw, in short. */
 struct seen {
@@ -161,7 +160,7 @@ all_sizes_in_all_pieces(void)
 	static const size_t pieces[] = { SIZE_MAX, 1, 2, 3, 5, 7, 8, 23, 24, 25,
 		39, 40, 41, 100, 999, 4096, 8168, 8191, 8192, 8193, 65536,
 		1000003 };
-	AUTO_WALMAKER struct walmaker m;
+	AUTO_WALMAKER struct walmaker m = { 0 };
 	unsigned int i;
 	int rc;
 
@@ -184,7 +183,7 @@ every_version_has_its_magic(void)
 	int major, rc;
 
 	for (major = 13; major <= 18; major++) {
-		AUTO_WALMAKER struct walmaker m;
+		AUTO_WALMAKER struct walmaker m = { 0 };
 		AUTO_WALREADER struct walreader *w = NULL;
 
 		walmaker_init(&m, major, START);
@@ -200,7 +199,7 @@ every_version_has_its_magic(void)
 static void
 starts_in_the_middle(void)
 {
-	AUTO_WALMAKER struct walmaker m;
+	AUTO_WALMAKER struct walmaker m = { 0 };
 	unsigned int first = 0, wrong = 0, pages = 0;
 	size_t at;
 
@@ -227,7 +226,7 @@ starts_in_the_middle(void)
 static void
 says_where_it_is(void)
 {
-	AUTO_WALMAKER struct walmaker m;
+	AUTO_WALMAKER struct walmaker m = { 0 };
 	struct walreader_options o;
 	AUTO_WALREADER struct walreader *w = NULL;
 
@@ -272,7 +271,7 @@ make_small_stream(struct walmaker *m)
 static void
 cut_at_every_length(void)
 {
-	AUTO_WALMAKER struct walmaker m;
+	AUTO_WALMAKER struct walmaker m = { 0 };
 	unsigned int wrong = 0, whole = 0;
 	struct walreader_options o;
 	uint64_t end = START;
@@ -316,7 +315,7 @@ record_of(const struct walmaker *m, size_t at)
 static void
 every_changed_byte_is_found(uint8_t mask)
 {
-	AUTO_WALMAKER struct walmaker m;
+	AUTO_WALMAKER struct walmaker m = { 0 };
 	unsigned int missed = 0, wrong = 0, at_record;
 	size_t at;
 	int rc;
@@ -362,7 +361,7 @@ page_headers_are_checked(void)
 		{ 34, "header says segments of 1114112 bytes, expected 1048" },
 		{ 37, "header says pages of 8448 bytes, expected 8192" },
 	};
-	AUTO_WALMAKER struct walmaker m;
+	AUTO_WALMAKER struct walmaker m = { 0 };
 	const char *said;
 	uint8_t *byte;
 	unsigned int i;
