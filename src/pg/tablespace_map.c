@@ -81,7 +81,7 @@ tablespace_map_parse(const void *text, size_t len, int major,
     struct tablespace_link **links, size_t *count, struct err *e)
 {
 	AUTO(links_drop) struct links found = { NULL, 0, 0 };
-	const char *p = text, *end = p + len;
+	const char *p = len == 0 ? "" : text, *end = p + len;
 	char line[LINE_BYTES_MAX];
 	size_t used = 0;
 
