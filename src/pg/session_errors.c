@@ -49,7 +49,7 @@ static const struct rule rules[] = {
 	    "Name a database that exists by dbname= in the connection settings." },
 
 	/* Room on the server. */
-	{ "53300", "for role", ERR_TRANSIENT,
+	{ "53300", "connections for role", ERR_TRANSIENT,
 	    "Raise it on the server: ALTER ROLE \"%s\" CONNECTION LIMIT -1;" },
 	{ "53300", NULL, ERR_TRANSIENT,
 	    "All connections of the server are in use: end idle ones (pg_stat_activity), or raise max_connections and restart it." },
@@ -112,6 +112,8 @@ static const struct rule rules[] = {
 	    "See \"Parameter Key Words\" in PostgreSQL's manual of libpq." },
 	{ NULL, "after \"", ERR_USAGE,
 	    "Connection settings are written as host=db1 port=5432 user=kura, or postgresql://kura@db1:5432." },
+	{ NULL, "expected authentication request", ERR_USAGE,
+	    "What listens there is no PostgreSQL server: check host= and port=." },
 	{ NULL, "Connection refused", ERR_TRANSIENT,
 	    "Nothing listens there: start the server, or check port= and the server's listen_addresses." },
 	{ NULL, "socket \"", ERR_TRANSIENT,

@@ -33,7 +33,8 @@ struct tarstream {
 	const struct tarstream_ops *ops;
 	void *arg;
 	struct queue *full, *empty;
-	struct block *blocks[BLOCK_COUNT];
+	struct block *blocks[BLOCK_COUNT]; /* made when first needed */
+	size_t block_count;
 	pthread_t thread;
 	bool started, joined;
 
@@ -204,16 +205,11 @@ struct tarstream *
 tarstream_new(const struct tarstream_ops *ops, void *arg)
 {
 	struct tarstream *t = mem_zalloc(sizeof(*t));
-	size_t i;
 
 	t->ops = ops;
 	t->arg = arg;
 	t->full = queue_new(BLOCK_COUNT);
 	t->empty = queue_new(BLOCK_COUNT);
-	for (i = 0; i < BLOCK_COUNT; i++) {
-		t->blocks[i] = mem_alloc(sizeof(*t->blocks[i]));
-		(void)queue_put(t->empty, t->blocks[i]);
-	}
 	return t;
 }
 
@@ -247,6 +243,23 @@ join(struct tarstream *t, struct err *e)
 	return -1;
 }
 
+/* A block to fill, NULL when the parser has failed. */
+static struct block *
+take_empty(struct tarstream *t)
+{
+	struct block *b = queue_try_get(t->empty);
+
+	if (b == NULL && t->block_count < BLOCK_COUNT) {
+		b = mem_alloc(sizeof(*b));
+		t->blocks[t->block_count++] = b;
+	}
+	if (b == NULL)
+		b = queue_get(t->empty);
+	if (b != NULL)
+		b->len = 0;
+	return b;
+}
+
 /* Hand the block that is being filled to the parser. */
 static int
 flush(struct tarstream *t, struct err *e)
@@ -270,10 +283,9 @@ tarstream_write(
 		return -1;
 	while (len > 0) {
 		if (t->filling == NULL) {
-			t->filling = queue_get(t->empty);
+			t->filling = take_empty(t);
 			if (t->filling == NULL)
 				return join(t, e);
-			t->filling->len = 0;
 		}
 		n = BLOCK_BYTES - t->filling->len;
 		if (n > len)
@@ -309,7 +321,7 @@ tarstream_free(struct tarstream *t)
 		queue_fail(t->empty);
 		(void)pthread_join(t->thread, NULL);
 	}
-	for (i = 0; i < BLOCK_COUNT; i++)
+	for (i = 0; i < t->block_count; i++)
 		free(t->blocks[i]);
 	tarmember_links_fini(&t->links);
 	queue_free(t->full);

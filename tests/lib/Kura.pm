@@ -41,6 +41,9 @@ package Kura;
 #			timeout => seconds (default 300, then SIGKILL and status
 #			137), as_user => 1
 #	run_ok(NAME, COMMAND...)	one check: status 0; returns stdout
+#	facts(TEXT)	a hash of the lines "name value" in TEXT, last one wins
+#	driver(NAME, ARGS...)	facts of what tests/programs/NAME says; {status}
+#			is its exit status
 #	spawn([\%how,] COMMAND...)	a Kura::Process that runs beside us
 #	user()		the name servers run as: ours, or "postgres" or "nobody"
 #			for root, since PostgreSQL refuses root
@@ -296,6 +299,28 @@ sub run_ok
 	Test::More::is($status, 0, $name)
 	    or Test::More::diag("@command\n$out$err");
 	return $out;
+}
+
+sub facts
+{
+	my ($text) = @_;
+	my %facts;
+
+	for my $line (split /\n/, $text) {
+		$facts{$1} = $2 if $line =~ /^(\S+) ?(.*)$/;
+	}
+	return \%facts;
+}
+
+sub driver
+{
+	my ($name, @args) = @_;
+	my ($status, $out, $err) = run(program($name), @args);
+	my $facts = facts($out);
+
+	Test::More::diag("$name: $err") if $err ne '';
+	$facts->{status} = $status;
+	return $facts;
 }
 
 sub wait_until

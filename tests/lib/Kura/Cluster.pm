@@ -31,6 +31,7 @@ package Kura::Cluster;
 #	->psql_try(SQL[, dbname])	(status, stdout, stderr)
 #	->psql_ok(SQL[, name])		one check that SQL works; gives stdout
 #	->psql_fails(SQL, qr/error/[, name])	one check that it does not
+#	->psql_spawn(SQL)		a Kura::Process that runs SQL
 #	->wait_for(SQL[, SECONDS])	until SQL gives "t"; dies after SECONDS (60)
 #	->pgbench(ARGS...)		runs it, dies on failure; gives stdout
 #	->pgbench_spawn(ARGS...)	a Kura::Process
@@ -345,6 +346,14 @@ sub psql_fails
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return Test::More::like($status == 0 ? "success: $out" : $err,
 		$like, $name // "fails: $sql");
+}
+
+sub psql_spawn
+{
+	my ($self, $sql) = @_;
+
+	return Kura::spawn({ stdin => "$sql\n" }, Kura::client('psql'), '-XAtq',
+		'-d', $self->conninfo(dbname => 'postgres'));
 }
 
 sub wait_for
