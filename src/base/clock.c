@@ -55,12 +55,16 @@ split(int64_t us, int *fraction)
 static size_t
 put_fields(const struct tm *tm, int fraction, char out[CLOCK_TEXT_BYTES])
 {
-	size_t len = strftime(out, CLOCK_TEXT_BYTES, "%F %T", tm);
+	/* strftime() does not fill years up to four digits. */
+	int len =
+	    snprintf(out, CLOCK_TEXT_BYTES, "%04lld", tm->tm_year + 1900LL);
 
+	len += (int)strftime(
+	    out + len, CLOCK_TEXT_BYTES - (size_t)len, "-%m-%d %H:%M:%S", tm);
 	if (fraction != 0)
-		len += (size_t)snprintf(
-		    out + len, CLOCK_TEXT_BYTES - len, ".%06d", fraction);
-	return len;
+		len += snprintf(out + len, CLOCK_TEXT_BYTES - (size_t)len,
+		    ".%06d", fraction);
+	return (size_t)len;
 }
 
 const char *
@@ -100,11 +104,13 @@ const char *
 clock_compact(int64_t us, char out[CLOCK_TEXT_BYTES])
 {
 	struct tm tm = { 0 };
-	int fraction;
+	int fraction, len;
 	time_t s = split(us, &fraction);
 
 	(void)gmtime_r(&s, &tm);
-	(void)strftime(out, CLOCK_TEXT_BYTES, "%Y%m%dT%H%M%SZ", &tm);
+	len = snprintf(out, CLOCK_TEXT_BYTES, "%04lld", tm.tm_year + 1900LL);
+	(void)strftime(
+	    out + len, CLOCK_TEXT_BYTES - (size_t)len, "%m%dT%H%M%SZ", &tm);
 	return out;
 }
 

@@ -7,9 +7,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define DAY_S	   86400
-#define ZONE_LOCAL INT64_MIN /* no zone was written */
-#define ZONE_MAX_S (16 * 3600)
+#define YEAR_1_S     INT64_C(-62135596800) /* its start */
+#define YEAR_10000_S INT64_C(253402300800)
+#define DAY_S	     86400
+#define ZONE_LOCAL   INT64_MIN /* no zone was written */
+#define ZONE_MAX_S   (16 * 3600)
 
 /* A date and a time of day as written, before a zone makes a moment of it. */
 struct wall {
@@ -61,7 +63,7 @@ skip_word(const char **p, const char *word)
 	return true;
 }
 
-/* Days since 1970-01-01 of a date that exists, else -1 with *ok false. */
+/* Days since 1970-01-01 of a date; *ok is false when there is no such date. */
 static int64_t
 day_of(int year, int month, int mday, bool *ok)
 {
@@ -75,7 +77,7 @@ day_of(int year, int month, int mday, bool *ok)
 	(void)gmtime_r(&t, &back);
 	*ok = year > 0 && back.tm_year == year - 1900 &&
 	    back.tm_mon == month - 1 && back.tm_mday == mday;
-	return ((int64_t)t - (t < 0 ? DAY_S - 1 : 0)) / DAY_S;
+	return (int64_t)t / DAY_S;
 }
 
 /* "2026-11-21" or "20261121". */
@@ -276,8 +278,8 @@ parse_absolute(const char *text, const char *p, int64_t *us, struct err *e)
 	return wall_to_us(text, &w, us, e);
 }
 
-int
-clock_parse(const char *text, int64_t now_us, int64_t *us, struct err *e)
+static int
+parse(const char *text, int64_t now_us, int64_t *us, struct err *e)
 {
 	AUTO_FREE char *copy = NULL;
 	const char *p = text;
@@ -300,4 +302,19 @@ clock_parse(const char *text, int64_t now_us, int64_t *us, struct err *e)
 	if (skip_word(&p, "yesterday"))
 		return parse_relative_day(copy, p, now_us, -1, us, e);
 	return parse_absolute(copy, p, us, e);
+}
+
+int
+clock_parse(const char *text, int64_t now_us, int64_t *us, struct err *e)
+{
+	int64_t v;
+
+	if (parse(text, now_us, &v, e) == -1)
+		return -1;
+	/* With its zone it may be a year that cannot be written. */
+	if (v < YEAR_1_S * CLOCK_SECOND_US ||
+	    v >= YEAR_10000_S * CLOCK_SECOND_US)
+		return bad_time(text, "is out of range", e);
+	*us = v;
+	return 0;
 }

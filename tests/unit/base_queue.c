@@ -5,6 +5,7 @@
 #include "base/queue.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 #define ALL	(THREADS * EACH)
 
 static unsigned char seen[ALL + 1];
+static atomic_bool closing; /* a get may come back with nothing */
+static atomic_uint early;
 
 struct worker {
 	struct queue *q;
@@ -47,6 +50,8 @@ consume(void *arg)
 		seen[item]++; /* each is one thread's alone */
 		w->count++;
 	}
+	if (!atomic_load(&closing))
+		(void)atomic_fetch_add(&early, 1);
 	return NULL;
 }
 
@@ -60,6 +65,8 @@ check_many_threads(size_t room)
 
 	for (i = 0; i <= ALL; i++)
 		seen[i] = 0;
+	atomic_store(&closing, false);
+	atomic_store(&early, 0);
 	for (i = 0; i < THREADS; i++) {
 		from[i].q = to[i].q = q;
 		from[i].first = 1 + (uintptr_t)i * EACH;
@@ -68,6 +75,7 @@ check_many_threads(size_t room)
 	}
 	for (i = 0; i < THREADS; i++)
 		(void)pthread_join(from[i].thread, NULL);
+	atomic_store(&closing, true);
 	queue_close(q);
 	for (i = 0; i < THREADS; i++) {
 		(void)pthread_join(to[i].thread, NULL);
@@ -78,6 +86,7 @@ check_many_threads(size_t room)
 			wrong++;
 	tap_u64(got, ALL, "room %zu: all items come out", room);
 	tap_u64(wrong, 0, "room %zu: each once", room);
+	tap_u64(atomic_load(&early), 0, "room %zu: nobody leaves early", room);
 }
 
 static void
