@@ -61,7 +61,8 @@ struct settings {
 	enum log_format log_format;
 	enum log_level log_level;
 	char *event_hook; /* program run for each event >= warning; NULL */
-	uint64_t min_free_bytes; /* backups refuse below it */
+	unsigned int parallel_jobs; /* of all clusters at once; 4 */
+	uint64_t min_free_bytes;    /* backups refuse below it */
 	char
 	    *socket_group; /* who may use the control socket besides us; NULL */
 	struct cluster_settings *clusters;

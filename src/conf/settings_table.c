@@ -62,6 +62,10 @@ const struct option settings_options[] = {
 	    "on standard input and in PGKURA_EVENT, PGKURA_LEVEL, "
 	    "PGKURA_MESSAGE, PGKURA_TIME, PGKURA_SITE and PGKURA_CLUSTER, and "
 	    "is killed after 30 seconds." },
+	{ "parallel_jobs", SITE(parallel_jobs), .type = OPTION_NUMBER,
+	    .min = 1, .max = 64, .initial = "4", .example = "2",
+	    .what = "So many backups, verifications and expirations of all "
+	    "clusters run at once; others wait for their turn." },
 	{ "min_free_bytes", SITE(min_free_bytes), .type = OPTION_BYTES,
 	    .min = 0, .max = PIB, .initial = "1GB", .example = "50GB",
 	    .what = "Backups refuse to start, and an alarm is raised, when the "
@@ -110,7 +114,8 @@ const struct option settings_options[] = {
 	{ "backup_window", CLUSTER(backup_window), .type = OPTION_WINDOW,
 	    .example = "22:00-05:00",
 	    .what = "Scheduled, missed and repeated backups start only at "
-	    "these times of the day.  Not set: at any time." },
+	    "these times of the day; one that heals a gap in WAL starts at once.  "
+	    "Not set: at any time." },
 	{ "verify_schedule", CLUSTER(verify_schedule), .type = OPTION_SCHEDULE,
 	    .example = "0 12 * * sun",
 	    .what = "When to read back and check what is stored.  Not set: "

@@ -1,0 +1,239 @@
+#include "daemon/alarm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+struct alarm {
+	enum alarm_kind kind;
+	char *cluster, *message;
+	int64_t since_us;
+};
+
+struct alarms {
+	struct alarm *list;
+	size_t count;
+};
+
+/* next: "%s" is the cluster. */
+static const struct {
+	const char *name;
+	enum log_level level;
+	const char *next;
+} kinds[ALARM_COUNT] = {
+	[ALARM_REPOSITORY_UNREADABLE] = { "repository_unreadable",
+	    LOG_LEVEL_ERROR, "pgkura check %s" },
+	[ALARM_WAL_GAP] = { "wal_gap", LOG_LEVEL_ERROR, "pgkura backup %s" },
+	[ALARM_DAMAGE] = { "damage", LOG_LEVEL_ERROR, "pgkura verify %s" },
+	[ALARM_BACKUP_OVERDUE] = { "backup_overdue", LOG_LEVEL_ERROR,
+	    "pgkura backup %s" },
+	[ALARM_DUTY_FAILING] = { "duty_failing", LOG_LEVEL_ERROR,
+	    "pgkura check %s" },
+	[ALARM_RECEIVER_LAGGING] = { "receiver_lagging", LOG_LEVEL_WARNING,
+	    "pgkura check %s" },
+	[ALARM_BACKUP_FAILED] = { "backup_failed", LOG_LEVEL_WARNING,
+	    "pgkura check %s" },
+	[ALARM_EXPIRE_FAILED] = { "expire_failed", LOG_LEVEL_WARNING,
+	    "pgkura expire %s" },
+	[ALARM_VERIFY_FAILED] = { "verify_failed", LOG_LEVEL_WARNING,
+	    "pgkura verify %s" },
+	[ALARM_REPOSITORY_SPACE_LOW] = { "repository_space_low",
+	    LOG_LEVEL_WARNING, "pgkura check" },
+	[ALARM_WATCHER_SILENT] = { "watcher_silent", LOG_LEVEL_WARNING,
+	    "pgkura check" },
+	[ALARM_SETTINGS_REFUSED] = { "settings_refused", LOG_LEVEL_WARNING,
+	    "pgkura config" },
+};
+
+struct alarms *
+alarms_new(void)
+{
+	return mem_zalloc(sizeof(struct alarms));
+}
+
+void
+alarms_free(struct alarms *a)
+{
+	size_t i;
+
+	if (a == NULL)
+		return;
+	for (i = 0; i < a->count; i++) {
+		free(a->list[i].cluster);
+		free(a->list[i].message);
+	}
+	free(a->list);
+	free(a);
+}
+
+static size_t
+find(const struct alarms *a, enum alarm_kind kind, const char *cluster)
+{
+	size_t i;
+
+	for (i = 0; i < a->count; i++)
+		if (a->list[i].kind == kind &&
+		    strcmp(a->list[i].cluster, cluster) == 0)
+			break;
+	return i;
+}
+
+bool
+alarm_is_raised(
+    const struct alarms *a, enum alarm_kind kind, const char *cluster)
+{
+	return find(a, kind, cluster) < a->count;
+}
+
+static void
+remove_at(struct alarms *a, size_t i)
+{
+	free(a->list[i].cluster);
+	free(a->list[i].message);
+	a->list[i] = a->list[--a->count];
+}
+
+/* true when it is new. */
+static bool
+set(struct alarms *a, enum alarm_kind kind, const char *cluster,
+    const char *message)
+{
+	size_t i = find(a, kind, cluster);
+	bool is_new = i == a->count;
+
+	if (is_new) {
+		a->list = mem_rearray(a->list, a->count + 1, sizeof(*a->list));
+		a->list[a->count++] = (struct alarm){ .kind = kind,
+			.cluster = mem_strdup(cluster),
+			.since_us = clock_now_us() };
+	}
+	free(a->list[i].message);
+	a->list[i].message = mem_strdup(message);
+	return is_new;
+}
+
+void
+alarm_raise(struct alarms *a, enum alarm_kind kind, const char *cluster,
+    const char *message)
+{
+	if (set(a, kind, cluster, message))
+		log_event(kinds[kind].level, kinds[kind].name, message,
+		    "cluster", cluster[0] == '\0' ? NULL : cluster, NULL);
+}
+
+void
+alarm_note(struct alarms *a, enum alarm_kind kind, const char *cluster,
+    const char *message)
+{
+	(void)set(a, kind, cluster, message);
+}
+
+void
+alarm_clear(struct alarms *a, enum alarm_kind kind, const char *cluster)
+{
+	size_t i = find(a, kind, cluster);
+	char name[64], lasted[CLOCK_TEXT_BYTES];
+
+	if (i == a->count)
+		return;
+	(void)snprintf(name, sizeof(name), "%s_cleared", kinds[kind].name);
+	log_event(LOG_LEVEL_INFO, name, "this is over", "cluster",
+	    cluster[0] == '\0' ? NULL : cluster, "lasted",
+	    clock_interval(clock_now_us() - a->list[i].since_us, lasted), NULL);
+	remove_at(a, i);
+}
+
+void
+alarms_keep(struct alarms *a,
+    bool (*keep)(const void *arg, const char *cluster), const void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < a->count;)
+		if (a->list[i].cluster[0] == '\0' ||
+		    keep(arg, a->list[i].cluster))
+			i++;
+		else
+			remove_at(a, i);
+}
+
+/* ---- what is said of them ---- */
+
+static int
+by_importance(const void *a, const void *b)
+{
+	const struct alarm *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return strcmp(x->cluster, y->cluster);
+}
+
+json_t *
+alarms_json(struct alarms *a)
+{
+	json_t *all = json_array();
+	size_t i;
+
+	if (a->count > 0)
+		qsort(a->list, a->count, sizeof(*a->list), by_importance);
+	for (i = 0; i < a->count; i++) {
+		const struct alarm *m = &a->list[i];
+		json_t *one = json_object();
+
+		json_set_str(one, "name", kinds[m->kind].name);
+		if (m->cluster[0] != '\0')
+			json_set_str(one, "cluster", m->cluster);
+		json_set_str(
+		    one, "level", log_level_name(kinds[m->kind].level));
+		json_set_str(one, "message", m->message);
+		(void)json_object_set_new(
+		    one, "since_us", json_integer(m->since_us));
+		(void)json_array_append_new(all, one);
+	}
+	return all;
+}
+
+/* "pgkura check %s" and "main" */
+static void
+put_next(struct buf *out, const char *next, const char *cluster)
+{
+	size_t len = strcspn(next, "%");
+
+	while (cluster[0] == '\0' && len > 0 && next[len - 1] == ' ')
+		len--;
+	buf_put(out, next, len);
+	buf_printf(out, "%s", cluster);
+}
+
+json_t *
+alarms_health(struct alarms *a)
+{
+	AUTO_BUF struct buf sentence = BUF_INIT, next = BUF_INIT;
+	json_t *health = json_object();
+	const struct alarm *worst;
+
+	if (a->count == 0) {
+		json_set_str(health, "level", "ok");
+		json_set_str(health, "sentence", "all is well");
+		return health;
+	}
+	qsort(a->list, a->count, sizeof(*a->list), by_importance);
+	worst = &a->list[0];
+	if (worst->cluster[0] != '\0')
+		buf_printf(&sentence, "cluster %s: ", worst->cluster);
+	buf_printf(&sentence, "%s", worst->message);
+	if (a->count > 1)
+		buf_printf(&sentence, " (and %zu more)", a->count - 1);
+	put_next(&next, kinds[worst->kind].next, worst->cluster);
+	json_set_str(health, "level",
+	    kinds[worst->kind].level == LOG_LEVEL_ERROR ? "failing"
+							: "attention");
+	json_set_str(health, "sentence", buf_str(&sentence));
+	json_set_str(health, "next", buf_str(&next));
+	return health;
+}

@@ -1,0 +1,65 @@
+#ifndef DAEMON_ALARM_H
+#define DAEMON_ALARM_H
+
+/*
+ * alarm: what is wrong now.  An alarm is raised with an event when its
+ * condition begins and cleared with another ("<name>_cleared") when it ends;
+ * in between it is silent.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/log.h"
+
+enum alarm_kind {
+	ALARM_REPOSITORY_UNREADABLE,
+	ALARM_WAL_GAP,
+	ALARM_DAMAGE,
+	ALARM_BACKUP_OVERDUE,
+	ALARM_DUTY_FAILING,
+	ALARM_RECEIVER_LAGGING,
+	ALARM_BACKUP_FAILED,
+	ALARM_EXPIRE_FAILED,
+	ALARM_VERIFY_FAILED,
+	ALARM_REPOSITORY_SPACE_LOW,
+	ALARM_WATCHER_SILENT,
+	ALARM_SETTINGS_REFUSED
+}; /* in order of importance */
+#define ALARM_COUNT 12
+
+struct alarms;
+
+struct alarms *alarms_new(void);
+void alarms_free(struct alarms *a);
+AUTO_DEFINE(struct alarms, alarms_free);
+#define AUTO_ALARMS AUTO(alarms_free_auto)
+
+/*
+ * The condition holds: message says how.  cluster "" for the site's.  A newer
+ * message replaces the older one without an event.
+ */
+void alarm_raise(struct alarms *a, enum alarm_kind kind, const char *cluster,
+    const char *message);
+/* As alarm_raise(), but somebody else has told of it. */
+void alarm_note(struct alarms *a, enum alarm_kind kind, const char *cluster,
+    const char *message);
+/* The condition does not hold. */
+void alarm_clear(struct alarms *a, enum alarm_kind kind, const char *cluster);
+bool alarm_is_raised(
+    const struct alarms *a, enum alarm_kind kind, const char *cluster);
+/* Forget those of clusters for which keep() is false, without an event. */
+void alarms_keep(struct alarms *a,
+    bool (*keep)(const void *arg, const char *cluster), const void *arg);
+
+/* [{name, cluster, level, message, since_us}], the worst first. */
+json_t *alarms_json(struct alarms *a);
+/*
+ * {level: "ok", "attention" or "failing", sentence, next}: the worst in one
+ * sentence, and the command to type next.
+ */
+json_t *alarms_health(struct alarms *a);
+
+#endif /* !DAEMON_ALARM_H */

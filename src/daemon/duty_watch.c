@@ -1,0 +1,208 @@
+#include "daemon/duty_watch.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/child.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/message.h"
+#include "daemon/wal_gap.h"
+#include "repo/manifest.h"
+#include "repo/walarchive.h"
+
+#define ROUND_US	   (5 * CLOCK_SECOND_US)
+#define REPOSITORY_US	   (20 * CLOCK_SECOND_US)
+#define SAMPLE_US	   (300 * CLOCK_SECOND_US)
+#define BUSY_SHARE	   20 /* looking takes at most a twentieth of time */
+#define RECEIVER_BYTES_MAX ((size_t)16 << 10)
+
+/* What is remembered of one cluster between rounds. */
+struct watched {
+	const struct cluster_settings *c;
+	json_t *seen; /* in the repository; NULL: not yet */
+	struct wal_gap_memory gap;
+};
+
+struct watch {
+	const struct settings *s;
+	int fd;
+	struct watched *clusters;
+	int64_t repository_us, sample_us; /* next time, clock_boot_us() */
+};
+
+static int
+tell(const struct watch *w, const json_t *m)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+
+	if (w->fd != -1)
+		return message_send(w->fd, m, NULL);
+	json_write(m, &text);
+	return printf("%s\n", buf_str(&text)) < 0 ? -1 : 0;
+}
+
+/* ---- the repository ---- */
+
+/* The time in a backup's id, "20261121T030405Z-7f3a"; 0 when it has none. */
+static int64_t
+backup_time_us(const char *id)
+{
+	struct tm tm = { 0 };
+	const char *end = strptime(id, "%Y%m%dT%H%M%SZ", &tm);
+
+	return end == NULL ? 0 : (int64_t)timegm(&tm) * CLOCK_SECOND_US;
+}
+
+static void
+set_time(json_t *o, const char *key, int64_t us)
+{
+	(void)json_object_set_new(o, key, json_integer(us));
+}
+
+static int
+see_backups(
+    struct watched *d, const struct lineage *l, json_t *seen, struct err *e)
+{
+	char **ids = NULL;
+	size_t count = 0;
+	int rc = 0;
+
+	if (backup_list(l, &ids, &count, e) == -1)
+		return -1;
+	json_set_u64(seen, "backups", count);
+	if (count > 0) {
+		json_set_str(seen, "newest_backup", ids[count - 1]);
+		set_time(
+		    seen, "newest_backup_us", backup_time_us(ids[count - 1]));
+		rc = wal_gap_look(&d->gap, l, ids[count - 1], seen, e);
+	}
+	store_names_free(ids);
+	return rc;
+}
+
+static int
+see_cluster(
+    const struct watch *w, struct watched *d, json_t *seen, struct err *e)
+{
+	AUTO_REPO struct repo *r =
+	    repo_open(w->s->repository, w->s->state_dir, false, e);
+	struct lineage l;
+
+	if (r == NULL)
+		return -1;
+	if (lineage_open(r, d->c->name, NULL, &l, e) == 0)
+		return see_backups(d, &l, seen, e);
+	if (e->kind != ERR_NOT_FOUND)
+		return -1;
+	err_clear(e); /* nothing of it is there yet */
+	json_set_u64(seen, "backups", 0);
+	return 0;
+}
+
+/* All of them; the next time is later when that took long. */
+static void
+look_at_repository(struct watch *w)
+{
+	int64_t begin_us = clock_boot_us(), pause_us;
+	size_t i;
+
+	for (i = 0; i < w->s->cluster_count && !child_stop_requested(); i++) {
+		struct watched *d = &w->clusters[i];
+		struct err e = ERR_INIT;
+
+		json_decref(d->seen);
+		d->seen = json_object();
+		if (see_cluster(w, d, d->seen, &e) == -1)
+			json_set_str(d->seen, "error", e.text);
+	}
+	pause_us = (clock_boot_us() - begin_us) * BUSY_SHARE;
+	w->repository_us = clock_boot_us() +
+	    (pause_us > REPOSITORY_US ? pause_us : REPOSITORY_US);
+}
+
+/* ---- the receivers ---- */
+
+/* What the receiver says of itself, NULL when it said nothing. */
+static json_t *
+receiver_says(const struct watch *w, const char *cluster)
+{
+	AUTO_FREE char *path =
+	    mem_printf("%s/%s/receiver.json", w->s->state_dir, cluster);
+	AUTO_BUF struct buf text = BUF_INIT;
+
+	if (file_slurp_at(AT_FDCWD, path, RECEIVER_BYTES_MAX, &text, NULL) ==
+	    -1)
+		return NULL;
+	return json_parse(text.data, text.len, path, NULL);
+}
+
+static void
+tell_cluster(const struct watch *w, const struct watched *d)
+{
+	AUTO_JSON json_t *m = json_copy(d->seen);
+	json_t *receiver = receiver_says(w, d->c->name);
+
+	json_set_str(m, "type", "cluster");
+	json_set_str(m, "cluster", d->c->name);
+	set_time(m, "time_us", clock_now_us());
+	if (receiver != NULL)
+		(void)json_object_set_new(m, "receiver", receiver);
+	(void)tell(w, m); /* what does not arrive is told again */
+}
+
+/* ---- space ---- */
+
+static void
+tell_space(struct watch *w)
+{
+	AUTO_STORE struct store *store =
+	    store_open(w->s->repository, false, NULL);
+	const char *path = store == NULL ? NULL : store_local_path(store);
+	AUTO_JSON json_t *m = json_object(), *sample = json_object();
+	uint64_t bytes;
+
+	if (path == NULL || file_free_bytes(path, &bytes, NULL) == -1)
+		return;
+	json_set_str(m, "type", "site");
+	set_time(m, "time_us", clock_now_us());
+	json_set_u64(m, "free_bytes", bytes);
+	(void)tell(w, m);
+	if (clock_boot_us() < w->sample_us)
+		return;
+	w->sample_us = clock_boot_us() + SAMPLE_US;
+	json_set_str(sample, "type", "sample");
+	json_set_str(sample, "name", "free_bytes");
+	set_time(sample, "time_us", clock_now_us());
+	(void)json_object_set_new(sample, "value", json_real((double)bytes));
+	(void)tell(w, sample);
+}
+
+int
+duty_watch(const struct settings *s, int fd, struct err *e)
+{
+	AUTO_FREE struct watched *clusters =
+	    mem_zarray(s->cluster_count, sizeof(*clusters));
+	struct watch w = { .s = s, .fd = fd, .clusters = clusters };
+	size_t i;
+
+	for (i = 0; i < s->cluster_count; i++)
+		clusters[i].c = &s->clusters[i];
+	while (!child_stop_requested()) {
+		if (clock_boot_us() >= w.repository_us)
+			look_at_repository(&w);
+		for (i = 0; i < s->cluster_count; i++)
+			tell_cluster(&w, &clusters[i]);
+		tell_space(&w);
+		clock_sleep_us(ROUND_US);
+	}
+	for (i = 0; i < s->cluster_count; i++)
+		json_decref(clusters[i].seen);
+	return child_check_stop(e);
+}

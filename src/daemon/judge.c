@@ -1,0 +1,263 @@
+#include "daemon/judge.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/size.h"
+#include "daemon/message.h"
+
+#define DEATHS_FAILING	3
+#define LONG_LIFE_US	(60 * CLOCK_SECOND_US)
+#define WATCHER_LATE_US (180 * CLOCK_SECOND_US)
+#define MESSAGE_BYTES	700
+
+/* Raise with a message, or clear when there is none. */
+static void
+set(struct alarms *a, enum alarm_kind kind, const char *cluster,
+    const char *message)
+{
+	if (message == NULL)
+		alarm_clear(a, kind, cluster);
+	else
+		alarm_raise(a, kind, cluster, message);
+}
+
+/* ---- the repository ---- */
+
+static const char *
+repository_error(const struct cluster_view *c)
+{
+	return c->seen == NULL ? NULL : message_text(c->seen, "error");
+}
+
+/* When no cluster can be read, and all for one reason, it is the site's. */
+static bool
+same_error_everywhere(const struct facts *f)
+{
+	const char *first =
+	    f->count == 0 ? NULL : repository_error(&f->clusters[0]);
+	size_t i;
+
+	for (i = 0; first != NULL && i < f->count; i++)
+		if (repository_error(&f->clusters[i]) == NULL ||
+		    strcmp(repository_error(&f->clusters[i]), first) != 0)
+			return false;
+	return first != NULL && f->count > 1;
+}
+
+static void
+judge_repository(struct alarms *a, const struct facts *f)
+{
+	bool site = same_error_everywhere(f);
+	size_t i;
+
+	set(a, ALARM_REPOSITORY_UNREADABLE, "",
+	    site ? repository_error(&f->clusters[0]) : NULL);
+	for (i = 0; i < f->count; i++)
+		set(a, ALARM_REPOSITORY_UNREADABLE, f->clusters[i].name,
+		    site ? NULL : repository_error(&f->clusters[i]));
+}
+
+static void
+judge_space(struct alarms *a, const struct settings *s, const struct facts *f)
+{
+	char text[MESSAGE_BYTES], bytes[SIZE_TEXT_BYTES],
+	    least[SIZE_TEXT_BYTES];
+	uint64_t limit = s->min_free_bytes;
+
+	if (!f->free_known)
+		return;
+	/* A tenth more to clear it, or it would come and go. */
+	if (alarm_is_raised(a, ALARM_REPOSITORY_SPACE_LOW, ""))
+		limit += limit / 10;
+	(void)snprintf(text, sizeof(text),
+	    "the repository has %s left, less than min_free_bytes, %s",
+	    size_text(f->free_bytes, bytes),
+	    size_text(s->min_free_bytes, least));
+	set(a, ALARM_REPOSITORY_SPACE_LOW, "",
+	    f->free_bytes < limit ? text : NULL);
+}
+
+/* ---- WAL ---- */
+
+static void
+judge_gap(struct alarms *a, const struct cluster_view *c)
+{
+	const json_t *gap = json_object_get(c->seen, "gap");
+	char text[MESSAGE_BYTES];
+
+	if (c->known.gap_us == 0) {
+		alarm_clear(a, ALARM_WAL_GAP, c->name);
+		return;
+	}
+	if (gap == NULL) { /* an event has told of it */
+		alarm_note(a, ALARM_WAL_GAP, c->name,
+		    c->problem == NULL ? "WAL is missing"
+				       : message_text(c->problem, "message"));
+		return;
+	}
+	(void)snprintf(text, sizeof(text),
+	    "WAL from %s to %s of timeline %" PRId64 " is missing: nothing "
+	    "behind it can be restored until a new backup is there",
+	    message_text(gap, "from"), message_text(gap, "to"),
+	    message_number(gap, "timeline"));
+	alarm_raise(a, ALARM_WAL_GAP, c->name, text);
+}
+
+/* What the receiver has not said counts from our own start. */
+static void
+judge_receiver(struct alarms *a, const struct cluster_settings *cs,
+    const struct cluster_view *c, int64_t now_us)
+{
+	const char *error =
+	    message_text(json_object_get(c->seen, "receiver"), "error");
+	int64_t contact_us = c->contact_us > c->known.since_us
+	    ? c->contact_us
+	    : c->known.since_us;
+	char text[MESSAGE_BYTES];
+
+	text[0] = '\0';
+	if (now_us - contact_us > cs->wal_gap_alarm_us)
+		(void)snprintf(text, sizeof(text),
+		    "the receiver has no contact with the server%s%s",
+		    error == NULL ? "" : ": ", error == NULL ? "" : error);
+	else if (c->behind_us != 0 &&
+	    now_us - c->behind_us > cs->wal_gap_alarm_us)
+		(void)snprintf(text, sizeof(text),
+		    "WAL that the server has does not become durable here");
+	set(a, ALARM_RECEIVER_LAGGING, c->name,
+	    cs->receive && text[0] != '\0' ? text : NULL);
+}
+
+/* ---- jobs ---- */
+
+static void
+judge_overdue(struct alarms *a, const struct cluster_view *c, int64_t now_us)
+{
+	struct plan_verdict v =
+	    plan_job(&c->plan, &c->known, JOB_BACKUP, now_us);
+	char text[MESSAGE_BYTES], when[CLOCK_TEXT_BYTES];
+
+	if (c->known.newest_backup_us == 0)
+		(void)snprintf(text, sizeof(text), "there is no backup yet");
+	else
+		(void)snprintf(text, sizeof(text),
+		    "the last backup is of %s and the next one is overdue",
+		    clock_local(c->known.newest_backup_us, when));
+	set(a, ALARM_BACKUP_OVERDUE, c->name, v.overdue ? text : NULL);
+}
+
+/* The job itself has told of its failure. */
+static void
+judge_jobs(struct alarms *a, const struct cluster_view *c)
+{
+	static const enum alarm_kind kinds[JOB_COUNT] = {
+		[JOB_BACKUP] = ALARM_BACKUP_FAILED,
+		[JOB_EXPIRE] = ALARM_EXPIRE_FAILED,
+		[JOB_VERIFY] = ALARM_VERIFY_FAILED
+	};
+	char text[MESSAGE_BYTES];
+	int job;
+
+	for (job = 0; job < JOB_COUNT; job++) {
+		const char *error = c->job_error[job];
+
+		if (c->known.jobs[job].running)
+			continue; /* until it ends, the last verdict stands */
+		(void)snprintf(text, sizeof(text), "%s failed: %s",
+		    job_name((enum job)job), error == NULL ? "" : error);
+		if (c->known.jobs[job].failure_us != 0)
+			alarm_note(a, kinds[job], c->name, text);
+		else
+			alarm_clear(a, kinds[job], c->name);
+	}
+	if (c->damage)
+		alarm_note(a, ALARM_DAMAGE, c->name,
+		    c->job_error[JOB_VERIFY] == NULL
+			? "something stored is damaged or missing"
+			: c->job_error[JOB_VERIFY]);
+	else
+		alarm_clear(a, ALARM_DAMAGE, c->name);
+}
+
+/* ---- ourselves ---- */
+
+static bool
+is_failing(const struct duty *y, int64_t now_us)
+{
+	if (y->job || y->deaths < DEATHS_FAILING)
+		return false;
+	return y->state != DUTY_RUNNING || now_us - y->since_us < LONG_LIFE_US;
+}
+
+/* The duties of one cluster, or those of the site. */
+static void
+judge_duties(struct alarms *a, const struct duties *d, const char *cluster,
+    const json_t *problem, int64_t now_us)
+{
+	const char *why = message_text(problem, "message");
+	char text[MESSAGE_BYTES];
+	const struct duty *y;
+	size_t i;
+
+	text[0] = '\0';
+	for (i = 0; (y = duties_at(d, i)) != NULL; i++)
+		if (strcmp(y->cluster, cluster) == 0 && is_failing(y, now_us))
+			(void)snprintf(text, sizeof(text),
+			    "duty %s ends again and again%s%s", y->name,
+			    why == NULL ? "" : ": ", why == NULL ? "" : why);
+	set(a, ALARM_DUTY_FAILING, cluster, text[0] == '\0' ? NULL : text);
+}
+
+static void
+judge_watcher(struct alarms *a, const struct facts *f, int64_t now_us)
+{
+	int64_t last_us =
+	    f->watched_us > f->since_us ? f->watched_us : f->since_us;
+
+	set(a, ALARM_WATCHER_SILENT, "",
+	    f->count > 0 && now_us - last_us > WATCHER_LATE_US
+		? "the watcher says nothing: perhaps the repository hangs"
+		: NULL);
+}
+
+static bool
+is_there(const void *arg, const char *cluster)
+{
+	return facts_cluster(arg, cluster) != NULL;
+}
+
+void
+judge(struct alarms *a, const struct settings *s, const struct facts *f,
+    const struct duties *d, int64_t now_us)
+{
+	size_t i;
+
+	alarms_keep(a, is_there, f);
+	judge_repository(a, f);
+	judge_space(a, s, f);
+	judge_watcher(a, f, now_us);
+	judge_duties(a, d, "", NULL, now_us);
+	if (f->settings_error != NULL)
+		alarm_note(a, ALARM_SETTINGS_REFUSED, "", f->settings_error);
+	else
+		alarm_clear(a, ALARM_SETTINGS_REFUSED, "");
+	for (i = 0; i < f->count; i++) {
+		const struct cluster_view *c = &f->clusters[i];
+		const struct cluster_settings *cs =
+		    settings_cluster(s, c->name, NULL);
+
+		if (cs == NULL)
+			continue;
+		judge_gap(a, c);
+		judge_receiver(a, cs, c, now_us);
+		judge_overdue(a, c, now_us);
+		judge_jobs(a, c);
+		judge_duties(a, d, c->name, c->problem, now_us);
+	}
+}

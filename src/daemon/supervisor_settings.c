@@ -1,0 +1,165 @@
+/* Settings of the supervisor: read, put into effect, read again. */
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/notify.h"
+#include "daemon/supervisor_int.h"
+
+#define SETTINGS_BYTES_MAX ((size_t)1 << 20)
+
+static const char *
+path_of(const struct supervisor *v)
+{
+	const char *path = v->config_path;
+
+	if (path == NULL)
+		path = getenv("PGKURA_CONF");
+	return path == NULL || path[0] == '\0' ? SETTINGS_DEFAULT_PATH : path;
+}
+
+/* Locks and sockets lie there, and the duties of before work there still. */
+static int
+check_unchanged(
+    const struct settings *old, const struct settings *new, struct err *e)
+{
+	const char *what = NULL;
+
+	if (strcmp(old->state_dir, new->state_dir) != 0)
+		what = "state_dir";
+	else if (strcmp(old->runtime_dir, new->runtime_dir) != 0)
+		what = "runtime_dir";
+	if (what == NULL)
+		return 0;
+	(void)err_set(e, ERR_REFUSED, "%s: %s cannot change while pgkurad runs",
+	    new->path, what);
+	return err_hint(e, "Restart pgkurad: \"systemctl restart pgkurad\".");
+}
+
+int
+supervisor_load(struct supervisor *v, struct err *e)
+{
+	AUTO_SETTINGS struct settings *s = NULL;
+	AUTO_BUF struct buf text = BUF_INIT;
+	const char *path = path_of(v);
+
+	if (file_slurp_at(AT_FDCWD, path, SETTINGS_BYTES_MAX, &text, e) == -1) {
+		if (e->kind == ERR_NOT_FOUND) {
+			e->kind = ERR_USAGE;
+			(void)err_hint(e,
+			    "\"pgkura config --sample\" prints a file to "
+			    "begin with.");
+		}
+		return -1;
+	}
+	s = settings_parse(path, buf_str(&text), text.len, e);
+	if (s == NULL)
+		return -1;
+	if (v->settings != NULL && check_unchanged(v->settings, s, e) == -1)
+		return -1;
+	if (v->control != NULL &&
+	    control_server_set_group(v->control, s->socket_group, e) == -1)
+		return -1;
+	if (v->duties == NULL)
+		v->duties = duties_new("/proc/self/exe", path);
+	if (duties_set_settings(v->duties, buf_str(&text), text.len, e) == -1)
+		return -1;
+	settings_free(v->settings);
+	v->settings = steal_ptr(&s);
+	v->settings_loaded_us = clock_now_us();
+	log_setup(v->settings->log_format, v->settings->log_level);
+	return 0;
+}
+
+/* ---- which duties there are ---- */
+
+/* What a duty works with, as text that changes with it.  The duties of one
+ * cluster are not concerned by what is said of another. */
+static void
+put_signature(
+    const struct settings *s, const struct cluster_settings *c, struct buf *out)
+{
+	struct settings part = *s;
+	struct cluster_settings one;
+
+	buf_clear(out);
+	part.cluster_count = 0;
+	if (c != NULL) {
+		one = *c;
+		part.clusters = &one;
+		part.cluster_count = 1;
+	}
+	settings_show(&part, false, out);
+}
+
+void
+supervisor_want(struct supervisor *v)
+{
+	AUTO_BUF struct buf site = BUF_INIT, all = BUF_INIT, one = BUF_INIT;
+	const struct settings *s = v->settings;
+	size_t i;
+
+	put_signature(s, NULL, &site);
+	settings_show(s, false, &all);
+	duties_want_begin(v->duties);
+	duties_want(v->duties, "store", "", buf_str(&site));
+	if (s->cluster_count > 0) {
+		duties_want(v->duties, "watch", "", buf_str(&all));
+		duties_want(v->duties, "archive", "", buf_str(&all));
+	}
+	for (i = 0; i < s->cluster_count; i++) {
+		const struct cluster_settings *c = &s->clusters[i];
+
+		put_signature(s, c, &one);
+		duties_want_jobs(v->duties, c->name);
+		if (c->receive)
+			duties_want(
+			    v->duties, "receive", c->name, buf_str(&one));
+	}
+	duties_want_end(v->duties);
+}
+
+static void
+remember_error(struct supervisor *v, const struct err *e)
+{
+	free(v->facts->settings_error);
+	v->facts->settings_error = e == NULL ? NULL : mem_strdup(e->text);
+	v->plan_now = true;
+}
+
+/* systemd compares the time with that of its signal. */
+static void
+tell_reloading(void)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	notify("RELOADING=1\nMONOTONIC_USEC=%lld",
+	    (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+}
+
+int
+supervisor_reload(struct supervisor *v, struct err *e)
+{
+	tell_reloading();
+	if (supervisor_load(v, e) == -1) {
+		log_event(LOG_LEVEL_WARNING, "settings_refused", e->text,
+		    "hint", e->hint[0] == '\0' ? NULL : e->hint, NULL);
+		remember_error(v, e);
+		notify("READY=1");
+		return err_ctx(e, "the settings stay as they were");
+	}
+	remember_error(v, NULL);
+	facts_set_settings(v->facts, v->settings, clock_now_us());
+	supervisor_want(v);
+	log_event(LOG_LEVEL_INFO, "settings_loaded",
+	    "new settings are in effect", "file", v->settings->path, NULL);
+	notify("READY=1");
+	return 0;
+}
