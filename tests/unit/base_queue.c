@@ -110,6 +110,32 @@ check_order(void)
 	    "then nothing, with no failure");
 }
 
+static unsigned int drained;
+
+static void
+count_item(void *item)
+{
+	if (*(int *)item == 7)
+		drained++;
+}
+
+static void
+check_drain(void)
+{
+	AUTO_QUEUE struct queue *q = queue_new(3);
+	int items[] = { 0, 7, 7, 7 }, i;
+
+	for (i = 0; i < 3; i++)
+		(void)queue_put(q, &items[i]);
+	(void)queue_get(q);
+	(void)queue_put(q, &items[3]);
+	queue_fail(q);
+	queue_drain(q, count_item);
+	tap_u64(drained, 3, "what a failed queue holds can be taken out");
+	queue_drain(q, count_item);
+	tap_u64(drained, 3, "once");
+}
+
 static void
 check_fail(void)
 {
@@ -150,5 +176,6 @@ main(void)
 	check_many_threads(1);
 	check_many_threads(64);
 	check_fail();
+	check_drain();
 	return tap_done();
 }
