@@ -11,7 +11,7 @@ struct flags {
 	uint64_t xid, workers;
 	bool immediate, exclusive, plan, delta, force_delta, take_over, standby,
 	    start, files_only;
-	struct cli_texts tablespaces;
+	struct cli_texts tablespaces, settings;
 };
 
 static int
@@ -189,6 +189,9 @@ cmd_restore(struct cli *cli, int argc, char *argv[], struct err *e)
 		{ "tablespace-map", "OLD=NEW",
 		    "another place for a tablespace (path or OID)", CLI_TEXTS,
 		    &f.tablespaces },
+		{ "set", "NAME=VALUE",
+		    "a setting of the restored server, such as its port",
+		    CLI_TEXTS, &f.settings },
 		{ "config-dir", "DIRECTORY",
 		    "configuration outside the data directory", CLI_TEXT,
 		    &f.config_dir },
@@ -226,6 +229,7 @@ cmd_restore(struct cli *cli, int argc, char *argv[], struct err *e)
 	o.take_over = f.take_over;
 	o.standby = f.standby;
 	o.tablespace_map = f.tablespaces.items;
+	o.server_settings = f.settings.items;
 	o.config_dir = f.config_dir;
 	o.owner = f.owner;
 	o.lineage = f.lineage;

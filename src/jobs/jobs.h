@@ -80,6 +80,8 @@ struct restore_options {
 	bool start;
 	const char *log_path;
 	bool no_recovery_settings; /* only files */
+	/* "name=value" for postgresql.auto.conf, NULL-ended: another port... */
+	const char *const *server_settings;
 	const char *owner;   /* "user" or "user:group"; NULL: as the place */
 	const char *lineage; /* NULL: newest, or the one with the backup */
 };

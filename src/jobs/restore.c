@@ -76,7 +76,7 @@ prepare(struct restore *r, struct err *e)
 {
 	const struct restore_options *o = r->options;
 
-	if (open_lineage(r, e) == -1)
+	if (restore_check_settings(r, e) == -1 || open_lineage(r, e) == -1)
 		return -1;
 	if (o->directory == NULL) /* a plan of WAL and backup alone */
 		return choose(r, e) == -1 ? -1 : restore_plan(r, e);

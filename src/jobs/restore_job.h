@@ -69,6 +69,8 @@ int restore_walk(struct restore *r, struct err *e);
 /* ---- restore_settings.c ---- */
 /* backup_label, recovery settings, signal file, kept configuration. */
 int restore_write_settings(struct restore *r, struct err *e);
+/* Are the server's settings that were asked for such?  ERR_USAGE. */
+int restore_check_settings(const struct restore *r, struct err *e);
 /* backup_label's effective bytes. */
 void restore_label(const struct restore *r, struct buf *out);
 

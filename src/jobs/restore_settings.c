@@ -98,8 +98,53 @@ fill_recovery(const struct restore *r, struct recovery_settings *s)
 	s->action = r->options->action;
 	s->standby = standby;
 	s->take_over = r->options->take_over;
-	if (standby && r->options->take_over) {
+	if (standby && r->options->take_over)
 		s->primary_conninfo = r->cluster->conninfo;
+}
+
+/* Letters, digits, "_" and the "." of an extension's. */
+static bool
+is_setting_name(const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (!((name[i] >= 'a' && name[i] <= 'z') ||
+			(name[i] >= 'A' && name[i] <= 'Z') || name[i] == '_' ||
+			(i > 0 &&
+			    ((name[i] >= '0' && name[i] <= '9') ||
+				name[i] == '.'))))
+			return false;
+	return len > 0;
+}
+
+int
+restore_check_settings(const struct restore *r, struct err *e)
+{
+	const char *const *pair = r->options->server_settings;
+	const char *eq;
+
+	for (; pair != NULL && *pair != NULL; pair++) {
+		eq = strchr(*pair, '=');
+		if (eq == NULL || !is_setting_name(*pair, (size_t)(eq - *pair)))
+			return err_set(e, ERR_USAGE,
+			    "\"%s\" is no setting of a server (name=value)",
+			    *pair);
+	}
+	return 0;
+}
+
+static void
+put_server_settings(const struct restore *r, struct buf *out)
+{
+	const char *const *pair = r->options->server_settings;
+	const char *eq;
+
+	for (; pair != NULL && *pair != NULL; pair++) {
+		eq = strchr(*pair, '=');
+		buf_printf(out, "%.*s = ", (int)(eq - *pair), *pair);
+		recovery_quote(eq + 1, out);
+		buf_put_u8(out, '\n');
 	}
 }
 
@@ -121,6 +166,7 @@ write_auto_conf(const struct restore *r, struct err *e)
 	fill_recovery(r, &s);
 	s.restore_command = buf_str(&command);
 	recovery_merge(old.data, old.len, &s, r->root.facts.major, &text);
+	put_server_settings(r, &text);
 	return place_publish(&r->place, AUTO_CONF, text.data, text.len, e);
 }
 

@@ -49,10 +49,10 @@ archive_view_open(
 
 	(void)memset(v, 0, sizeof(*v));
 	v->lineage = l;
-	/* WAL first: a backup that appears meanwhile has its WAL. */
-	if (wal_spans(l, &v->spans, &v->span_count, e) == -1 ||
-	    wal_newest_timeline(l, &newest, e) == -1 ||
-	    list_backups(v, e) == -1) {
+	/* Backups first: their WAL was there before them. */
+	if (list_backups(v, e) == -1 ||
+	    wal_spans(l, &v->spans, &v->span_count, e) == -1 ||
+	    wal_newest_timeline(l, &newest, e) == -1) {
 		archive_view_close(v);
 		return -1;
 	}

@@ -36,8 +36,8 @@ find_target(const struct find_range *range, const struct target_request *req,
 
 /*
  * The last moment of which the WAL up to the range's end is known to say
- * everything: the latest time in a record, or when an open segment was last
- * written to.  0: unknown.  *commit_us: the last transaction's time.
+ * everything: the latest time in a record, or what its receiver noted
+ * (walknown.h).  0: unknown.  *commit_us: the last transaction's time.
  */
 int find_known_us(const struct find_range *range, int64_t *known_us,
     int64_t *commit_us, struct err *e);

@@ -9,6 +9,7 @@
 
 #include "pg/lsn.h"
 #include "repo/target_find.h"
+#include "repo/walknown.h"
 
 struct by_time {
 	int64_t time_us;
@@ -89,23 +90,18 @@ find_last_commit(const struct find_range *r, uint64_t before,
 	}
 }
 
-/* When the segment that is being received was last written to; 0 unknown. */
+/* Until when this WAL is known to be all there was, 0 unknown: what its
+ * receiver noted, if that ends inside. */
 static int64_t
-open_segment_us(const struct find_range *r)
+noted_us(const struct find_range *r)
 {
-	const struct wal_span *span = walpath_at(r->path, r->end_lsn - 1);
-	struct store_info info = { 0 };
-	char key[STORE_KEY_BYTES], name[WAL_NAME_BYTES];
+	struct wal_known k;
 
-	if (span == NULL || !r->open_end)
+	wal_known_read(r->lineage, &k);
+	if (k.lsn < r->start_lsn || k.lsn > r->end_lsn ||
+	    !timeline_contains(r->path->history, k.timeline, k.lsn))
 		return 0;
-	(void)wal_name(
-	    span->timeline, r->end_lsn - 1, r->path->segment_bytes, name);
-	(void)lineage_key(r->lineage, key, "wal/open/%s", name);
-	if (store_stat(repo_store(r->lineage->repo), key, &info, NULL) == -1 ||
-	    !info.exists)
-		return 0; /* a partial says nothing about a server that lives */
-	return info.mtime_us;
+	return k.server_us;
 }
 
 static int
@@ -126,12 +122,12 @@ find_known_us(const struct find_range *r, int64_t *known_us, int64_t *commit_us,
 	const uint32_t segment_bytes = r->path->segment_bytes;
 	uint64_t from = wal_segment_start(r->end_lsn - 1, segment_bytes);
 	struct wal_event last;
-	int64_t open_us = open_segment_us(r);
+	int64_t noted = noted_us(r);
 
 	from = from >= segment_bytes ? from - segment_bytes : 0;
 	if (from < r->start_lsn)
 		from = r->start_lsn;
-	*known_us = r->consistent_us > open_us ? r->consistent_us : open_us;
+	*known_us = r->consistent_us > noted ? r->consistent_us : noted;
 	if (wal_scan(r->lineage, r->path->history, from, r->end_lsn, note_time,
 		known_us, e) == -1 ||
 	    find_last_commit(r, r->end_lsn, &last, e) == -1)

@@ -419,5 +419,6 @@ sub forget
 }
 
 require Kura::Cluster;
+require Kura::Site;
 
 1;

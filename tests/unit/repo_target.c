@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "repo/target.h"
+#include "repo/walknown.h"
 #include "repo/walpath.h"
 #include "unit/wal_scratch.h"
 
@@ -224,6 +225,16 @@ refuses(const struct lineage *l, struct target_request req, const char *words,
 }
 
 static void
+note_known(uint32_t timeline, uint64_t lsn, int64_t s)
+{
+	const struct wal_known k = { timeline, lsn, AT(s) };
+	struct err e = ERR_INIT;
+
+	if (wal_known_write(&lineage, &k, &e) == -1)
+		tap_bail("%s", e.text);
+}
+
+static void
 check_times(void)
 {
 	const struct lineage *l = &lineage;
@@ -242,8 +253,18 @@ check_times(void)
 	finds(l, at(750), TWO, stops[1], true, "the newer backup itself");
 	finds(l, at(850), TWO, commits[6], true, "behind the newer backup");
 	finds(l, at(1000), TWO, commits[8], true, "the last commit");
+	refuses(l, at(1001), "after the last WAL",
+	    "a time of which nothing is known");
+	note_known(1, end_lsn, 86400);
 	finds(l, at(86400), TWO, commits[8], true,
 	    "a quiet server: long after the last commit, while it lives");
+	refuses(l, at(86401), "after the last WAL", "but not longer");
+	note_known(1, end_lsn + 8, 90000);
+	refuses(l, at(1001), "after the last WAL",
+	    "what was noted of WAL that is not here says nothing");
+	note_known(2, end_lsn, 90000);
+	refuses(l, at(1001), "after the last WAL", "nor of another timeline");
+	note_known(1, end_lsn, 86400);
 	refuses(l, at(50), "before the end of the oldest backup",
 	    "before the oldest backup");
 	refuses(l, at((int64_t)3650 * 86400 * 10), "after the last WAL",
@@ -351,7 +372,7 @@ check_windows(void)
 	(void)tap_ok(windows_list(&lineage, &w, &count, &e) == 0 &&
 		count == 1 && strcmp(w[0].backup_id, ONE) == 0 && w[0].live &&
 		!w[0].hole_behind && w[0].from_us == AT(100) &&
-		w[0].to_us > AT(86400) && w[0].to_lsn == end_lsn,
+		w[0].to_us == AT(86400) && w[0].to_lsn == end_lsn,
 	    "two backups and their WAL are one window (%s)", e.text);
 }
 
