@@ -104,6 +104,10 @@ int cmd_restore(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_verify(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_expire(struct cli *cli, int argc, char *argv[], struct err *e);
+int cmd_check(struct cli *cli, int argc, char *argv[], struct err *e);
+int cmd_status(struct cli *cli, int argc, char *argv[], struct err *e);
+int cmd_events(struct cli *cli, int argc, char *argv[], struct err *e);
+int cmd_reload(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_config(struct cli *cli, int argc, char *argv[], struct err *e);
 
 #endif /* !CLI_CLI_H */

@@ -29,6 +29,10 @@ static const char *const expire_examples[] = {
 static const struct cmd commands[] = {
 	{ "init", "", "make the repository that the configuration names",
 	    cmd_init, CMD_NEEDS_CONF, NULL },
+	{ "check", "[CLUSTER]", "test the whole set-up, explain each fault",
+	    cmd_check, CMD_NEEDS_CONF | CMD_JSON, NULL },
+	{ "status", "", "say how things are and what to do next", cmd_status,
+	    CMD_NEEDS_CONF | CMD_JSON, NULL },
 	{ "backup", "[CLUSTER]", "take a base backup", cmd_backup,
 	    CMD_NEEDS_CONF | CMD_JSON, backup_examples },
 	{ "list", "[CLUSTER]", "show backups and what can be recovered",
@@ -42,6 +46,10 @@ static const struct cmd commands[] = {
 	    cmd_verify, CMD_NEEDS_CONF | CMD_JSON, verify_examples },
 	{ "expire", "[CLUSTER]", "remove what the retention no longer keeps",
 	    cmd_expire, CMD_NEEDS_CONF | CMD_JSON, expire_examples },
+	{ "events", "", "show what happened", cmd_events,
+	    CMD_NEEDS_CONF | CMD_JSON, NULL },
+	{ "reload", "", "put a changed configuration into effect", cmd_reload,
+	    CMD_NEEDS_CONF, NULL },
 	{ "config", "", "show the effective configuration, or a sample",
 	    cmd_config, CMD_JSON, NULL },
 };
@@ -90,7 +98,7 @@ main(int argc, char *argv[])
 
 	(void)setlocale(LC_ALL, "");
 	(void)setlocale(LC_NUMERIC, "C");
-	log_setup(LOG_PEOPLE, LOG_LEVEL_INFO);
+	log_setup(LOG_PEOPLE, LOG_LEVEL_WARNING); /* they say it themselves */
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
 	    strcmp(argv[1], "help") == 0) {
 		usage(argc < 2 ? stderr : stdout);

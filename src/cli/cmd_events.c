@@ -1,0 +1,102 @@
+#include <string.h>
+
+#include "base/child.h"
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "jobs/control.h"
+
+#define ASK_MS	  5000
+#define FOLLOW_US (500 * (int64_t)1000)
+
+static const char *
+str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s == NULL ? "" : s;
+}
+
+static void
+print_event(struct cli *cli, json_t *event)
+{
+	AUTO_BUF struct buf line = BUF_INIT;
+	const char *key;
+	json_t *value;
+
+	if (cli->json) {
+		json_write(event, &line);
+		(void)printf("%s\n", buf_str(&line));
+		return;
+	}
+	(void)printf("%s %s %s: %s", str(event, "time"), str(event, "level"),
+	    str(event, "event"), str(event, "message"));
+	json_object_foreach(event, key, value)
+	{
+		if (strcmp(key, "time") == 0 || strcmp(key, "level") == 0 ||
+		    strcmp(key, "event") == 0 || strcmp(key, "message") == 0 ||
+		    !json_is_string(value))
+			continue;
+		(void)printf("  %s=%s", key, json_string_value(value));
+	}
+	(void)printf("\n");
+}
+
+static int
+show(struct cli *cli, uint64_t count, uint64_t *after, struct err *e)
+{
+	AUTO_JSON json_t *request = control_request("events");
+	AUTO_JSON json_t *reply = NULL;
+	const json_t *events;
+	size_t i;
+
+	json_set_u64(request, "count", count);
+	json_set_u64(request, "after", *after);
+	reply = control_ask(cli->settings, request, ASK_MS, e);
+	if (reply == NULL)
+		return -1;
+	events = json_object_get(reply, "events");
+	for (i = 0; i < json_array_size(events); i++)
+		print_event(cli, json_array_get(events, i));
+	*after = (uint64_t)json_integer_value(json_object_get(reply, "last"));
+	(void)fflush(stdout);
+	return 0;
+}
+
+int
+cmd_events(struct cli *cli, int argc, char *argv[], struct err *e)
+{
+	uint64_t count = 20, after = 0;
+	bool follow = false;
+	const struct cli_option options[] = {
+		{ "count", "N", "show the last N (default 20)", CLI_NUMBER,
+		    &count },
+		{ "follow", NULL, "go on with new ones until interrupted",
+		    CLI_FLAG, &follow },
+	};
+
+	if (cli_parse(cli, argc, argv, options, COUNT_OF(options), NULL, 0, 0,
+		NULL, e) == -1 ||
+	    show(cli, count, &after, e) == -1)
+		return -1;
+	while (follow && !child_stop_requested()) {
+		clock_sleep_us(FOLLOW_US);
+		if (show(cli, 500, &after, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+cmd_reload(struct cli *cli, int argc, char *argv[], struct err *e)
+{
+	AUTO_JSON json_t *request = control_request("reload");
+	AUTO_JSON json_t *reply = NULL;
+
+	if (cli_parse(cli, argc, argv, NULL, 0, NULL, 0, 0, NULL, e) == -1)
+		return -1;
+	reply = control_ask(cli->settings, request, ASK_MS, e);
+	if (reply == NULL)
+		return -1;
+	(void)fprintf(stderr, "the configuration is in effect\n");
+	return 0;
+}

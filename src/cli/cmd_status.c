@@ -1,0 +1,177 @@
+/*
+ * cmd_status: one screen: how things are, and the next command to type.
+ */
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/size.h"
+#include "cli/cli.h"
+#include "jobs/control.h"
+#include "repo/manifest.h"
+
+#define ASK_MS 5000
+
+static const char *
+str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s == NULL ? "" : s;
+}
+
+static int64_t
+num(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+static const char *
+ago(int64_t us, int64_t now_us, char out[CLOCK_TEXT_BYTES + 8])
+{
+	char text[CLOCK_TEXT_BYTES];
+
+	if (us == 0)
+		return "never";
+	(void)snprintf(out, CLOCK_TEXT_BYTES + 8, "%s ago",
+	    clock_interval(now_us - us, text));
+	return out;
+}
+
+static void
+print_receiver(const json_t *r)
+{
+	char lag[SIZE_TEXT_BYTES];
+
+	if (r == NULL) {
+		(void)printf("  WAL       not received now\n");
+		return;
+	}
+	(void)printf("  WAL       %s, durable here up to %s, %s behind\n",
+	    str(r, "state"), str(r, "flushed"),
+	    size_text((uint64_t)num(r, "lag_bytes"), lag));
+	if (str(r, "error")[0] != '\0')
+		(void)printf("            %s\n", str(r, "error"));
+}
+
+static void
+print_job(const char *name, const json_t *job, int64_t now_us)
+{
+	char when[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES + 8];
+	const json_t *p = json_object_get(job, "progress");
+
+	(void)printf("  %-9s last success %s", name,
+	    ago(num(job, "success_us"), now_us, text));
+	if (json_is_true(json_object_get(job, "running")) && p != NULL &&
+	    num(p, "total") > 0)
+		(void)printf(", running: %lld %%",
+		    (long long)(100 * num(p, "done") / num(p, "total")));
+	else if (json_is_true(json_object_get(job, "running")))
+		(void)printf(", running");
+	else if (num(job, "next_us") != 0)
+		(void)printf(
+		    ", next %.16s", clock_local(num(job, "next_us"), when));
+	if (str(job, "error")[0] != '\0')
+		(void)printf("\n            failed: %s", str(job, "error"));
+	(void)printf("\n");
+}
+
+static void
+print_cluster(const json_t *c, int64_t now_us)
+{
+	const json_t *gap = json_object_get(c, "gap"),
+		     *jobs = json_object_get(c, "jobs"), *job;
+	const char *names[] = { "backup", "verify", "expire" };
+	char text[CLOCK_TEXT_BYTES + 8];
+	size_t i;
+
+	(void)printf("\ncluster %s\n", str(c, "name"));
+	(void)printf("  backups   %lld, the newest %s (%s)\n",
+	    (long long)num(c, "backups"), str(c, "newest_backup"),
+	    ago(num(c, "newest_backup_us"), now_us, text));
+	print_receiver(json_object_get(c, "receiver"));
+	if (gap != NULL)
+		(void)printf("  GAP       timeline %lld, %s to %s\n",
+		    (long long)num(gap, "timeline"), str(gap, "from"),
+		    str(gap, "to"));
+	for (i = 0; i < COUNT_OF(names); i++)
+		if ((job = json_object_get(jobs, names[i])) != NULL)
+			print_job(names[i], job, now_us);
+}
+
+static void
+print_all(const json_t *reply)
+{
+	const json_t *health = json_object_get(reply, "health"),
+		     *alarms = json_object_get(reply, "alarms"),
+		     *repository = json_object_get(reply, "repository"),
+		     *clusters = json_object_get(reply, "clusters");
+	char size[SIZE_TEXT_BYTES];
+	size_t i;
+
+	(void)printf("%s\n", str(health, "sentence"));
+	if (str(health, "next")[0] != '\0')
+		(void)printf("next: %s\n", str(health, "next"));
+	(void)printf("\nsite %s, repository %s, %s free\n", str(reply, "site"),
+	    str(repository, "url"),
+	    size_text((uint64_t)num(repository, "free_bytes"), size));
+	for (i = 0; i < json_array_size(alarms); i++)
+		(void)printf("alarm %s: %s\n",
+		    str(json_array_get(alarms, i), "name"),
+		    str(json_array_get(alarms, i), "message"));
+	for (i = 0; i < json_array_size(clusters); i++)
+		print_cluster(json_array_get(clusters, i), clock_now_us());
+}
+
+/* What can be said without the daemon. */
+static void
+print_without(struct cli *cli)
+{
+	struct err e = ERR_INIT;
+	AUTO_REPO struct repo *r = cli_repo(cli, &e);
+	size_t i, count;
+
+	(void)printf("pgkurad is not running: no WAL is received and no backup "
+		     "is scheduled.\nnext: systemctl start pgkurad\n");
+	for (i = 0; r != NULL && i < cli->settings->cluster_count; i++) {
+		const char *name = cli->settings->clusters[i].name;
+		struct lineage l;
+		char **ids = NULL;
+
+		if (lineage_open(r, name, NULL, &l, &e) == -1 ||
+		    backup_list(&l, &ids, &count, &e) == -1)
+			(void)printf("\ncluster %s\n  %s\n", name, e.text);
+		else
+			(void)printf("\ncluster %s\n  backups   %zu, the "
+				     "newest %s\n",
+			    name, count, count == 0 ? "-" : ids[count - 1]);
+		store_names_free(ids);
+	}
+	if (r == NULL)
+		(void)printf("\n%s\n", e.text);
+}
+
+int
+cmd_status(struct cli *cli, int argc, char *argv[], struct err *e)
+{
+	AUTO_JSON json_t *request = control_request("status");
+	AUTO_JSON json_t *reply = NULL;
+	const char *level;
+
+	if (cli_parse(cli, argc, argv, NULL, 0, NULL, 0, 0, NULL, e) == -1)
+		return -1;
+	reply = control_ask(cli->settings, request, ASK_MS, e);
+	if (reply == NULL) {
+		if (e->kind == ERR_NOT_FOUND && !cli->json)
+			print_without(cli);
+		return -1;
+	}
+	if (cli->json)
+		cli_print_json(cli, json_incref(reply));
+	else
+		print_all(reply);
+	level = str(json_object_get(reply, "health"), "level");
+	if (strcmp(level, "ok") == 0)
+		return 0;
+	return err_set(e, ERR_REFUSED, "%s", level);
+}

@@ -1,0 +1,31 @@
+#ifndef JOBS_CHECK_INT_H
+#define JOBS_CHECK_INT_H
+
+/*
+ * check_int: what the files of the check share.
+ */
+
+#include "jobs/jobs.h"
+#include "pg/session.h"
+
+struct check {
+	const struct settings *settings;
+	const struct cluster_settings *cluster;
+	struct check_result *result;
+	struct repo *repo;	 /* NULL when it cannot be opened */
+	struct session *session; /* check_server.c */
+	int major;		 /* of the server, 0 unknown */
+	bool standby;
+};
+
+/* Add one line; remedy NULL when all is well. */
+void check_say(struct check *k, enum check_verdict verdict, const char *what,
+    const char *remedy, const char *fmt, ...)
+    __attribute__((__format__(__printf__, 5, 6)));
+/* A fault whose cause and remedy are an error's text and hint. */
+void check_fault(struct check *k, const char *what, const struct err *e);
+
+/* ---- check_server.c ---- */
+void check_server(struct check *k);
+
+#endif /* !JOBS_CHECK_INT_H */
