@@ -2,9 +2,11 @@
  * cmd_wal: what WAL is there; and, for our own programs, fetch, push, receive.
  */
 
+#include <signal.h>
 #include <string.h>
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "jobs/jobs.h"
 
@@ -92,19 +94,28 @@ wal_show(struct cli *cli, const char *cluster, const char *lineage, bool gaps,
 	return 0;
 }
 
-static int
+/* Exit so that PostgreSQL does not take it for the end of WAL. */
+static _Noreturn void
+fetch_failed(const struct err *e)
+{
+	(void)fprintf(stderr, "pgkura: wal fetch: %s\n", e->text);
+	if (e->hint[0] != '\0')
+		(void)fprintf(stderr, "HINT:  %s\n", e->hint);
+	/* As if SIGTERM had ended us: then the server, which sent it, stops. */
+	exit(e->kind == ERR_CANCELED ? 128 + SIGTERM : 200);
+}
+
+static _Noreturn void
 wal_fetch(struct cli *cli, const struct fetch_options *o, struct err *e)
 {
 	bool found = false;
 
 	if (o->name == NULL || o->path == NULL)
-		return err_set(
+		(void)err_set(
 		    e, ERR_USAGE, "\"wal fetch\" takes a name and a path");
-	if (fetch_run(cli->settings, o, &found, e) == -1) {
-		(void)fprintf(stderr, "pgkura: wal fetch: %s\n", e->text);
-		exit(200); /* never taken for the end of WAL */
-	}
-	exit(found ? 0 : 1);
+	else if (fetch_run(cli->settings, o, &found, e) == 0)
+		exit(found ? 0 : 1);
+	fetch_failed(e);
 }
 
 static int
@@ -122,7 +133,7 @@ int
 cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 {
 	const char *args[3], *lineage = NULL, *cluster = NULL;
-	uint64_t ahead = 0;
+	uint64_t ahead = 0, wait_s = 0;
 	bool standby = false;
 	const struct cli_option options[] = {
 		{ "lineage", "NAME", "an older history of the cluster",
@@ -131,13 +142,18 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 		    &cluster },
 		{ "ahead", "N", "with fetch: segments to read ahead",
 		    CLI_NUMBER, &ahead },
+		{ "wait", "SECONDS", "with fetch: for a hole to fill (30)",
+		    CLI_NUMBER, &wait_s },
 		{ "standby", NULL, "with fetch: \"not now\" is \"not there\"",
 		    CLI_FLAG, &standby },
 	};
 
 	if (cli_parse(cli, argc, argv, options, COUNT_OF(options), args, 1, 3,
-		NULL, e) == -1)
+		NULL, e) == -1) {
+		if (argc > 1 && strcmp(argv[1], "fetch") == 0)
+			fetch_failed(e);
 		return -1;
+	}
 	if (strcmp(args[0], "list") == 0 || strcmp(args[0], "gaps") == 0)
 		return wal_show(
 		    cli, args[1], lineage, strcmp(args[0], "gaps") == 0, e);
@@ -146,13 +162,15 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 	if (strcmp(args[0], "push") == 0 && args[1] != NULL)
 		return archive_push(cli->settings, args[1], e);
 	if (strcmp(args[0], "fetch") == 0)
-		return wal_fetch(cli,
+		wal_fetch(cli,
 		    &(struct fetch_options){ .cluster = cluster,
 			.lineage = lineage,
 			.name = args[1],
 			.path = args[2],
 			.standby = standby,
-			.ahead = (unsigned int)ahead },
+			.ahead = (unsigned int)ahead,
+			.wait_us =
+			    (int64_t)(wait_s % 86400) * CLOCK_SECOND_US },
 		    e);
 	(void)err_set(e, ERR_USAGE, "unrecognized \"wal %s\"", args[0]);
 	return err_hint(e, "There are: list, gaps, receive, push, fetch.");

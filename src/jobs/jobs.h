@@ -60,6 +60,7 @@ struct fetch_options {
 	const char *path;	       /* %p: made when found */
 	bool standby;		       /* "not now" is "not there" */
 	unsigned int ahead;	       /* segments to read ahead; 0 none */
+	int64_t wait_us; /* for a hole to fill; 0: 30 s, standby 2 s */
 };
 /* *found false: it does not exist and nothing later does (exit 1).  -1: a hole
  * or an unreachable store (exit above 125). */

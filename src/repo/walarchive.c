@@ -60,8 +60,8 @@ wal_store_checked(struct wal_storer *w, const struct lineage *l,
 	    w, l, walstored_key(l, name, key), &h, data, level, x, existed, e);
 }
 
-static void
-tell_border_broken(const struct lineage *l, const char *name)
+void
+wal_tell_border_broken(const struct lineage *l, const char *name)
 {
 	log_event(LOG_LEVEL_ERROR, "wal_border_broken",
 	    "WAL segment is stored, but the record that crosses its start "
@@ -92,7 +92,7 @@ wal_store_segment(const struct lineage *l, const char *name,
 	if (wal_store_checked(w, l, &x, data, level, existed, e) == -1)
 		return -1;
 	if (!fits_before && !*existed)
-		tell_border_broken(l, name);
+		wal_tell_border_broken(l, name);
 	return 0;
 }
 

@@ -116,6 +116,8 @@ struct wal_open *wal_open_segment(const struct lineage *l, uint32_t timeline,
  * ERR_CONFLICT. */
 int wal_open_write(struct wal_open *o, uint64_t lsn, const uint8_t *data,
     size_t len, struct err *e);
+/* Forget what is behind lsn: it has turned out not to be WAL. */
+int wal_open_cut(struct wal_open *o, uint64_t lsn, struct err *e);
 /* All written bytes are durable when this returns 0.  Bytes stay in memory until
  * then.  After a failure the file is written anew the next time. */
 int wal_open_sync(struct wal_open *o, struct err *e);

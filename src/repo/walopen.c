@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -37,6 +38,50 @@ struct wal_open {
 	int fd;	     /* -1: there is no file yet */
 	bool broken; /* the file cannot be relied on: to be written anew */
 };
+
+/* ---- memory ---- */
+
+/*
+ * Buffers of segments are kept: fresh pages cost more than what is done with
+ * them.
+ */
+#define SPARE_MAX 4
+static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+	uint8_t *data;
+	uint32_t bytes;
+} spares[SPARE_MAX];
+
+static uint8_t *
+buffer_get(uint32_t bytes)
+{
+	uint8_t *data = NULL;
+	size_t i;
+
+	(void)pthread_mutex_lock(&spare_lock);
+	for (i = 0; i < SPARE_MAX && data == NULL; i++)
+		if (spares[i].bytes == bytes)
+			data = steal_ptr(&spares[i].data);
+	if (data != NULL)
+		spares[i - 1].bytes = 0;
+	(void)pthread_mutex_unlock(&spare_lock);
+	return data != NULL ? data : mem_pages(bytes);
+}
+
+static void
+buffer_put(uint8_t *data, uint32_t bytes)
+{
+	size_t i;
+
+	(void)pthread_mutex_lock(&spare_lock);
+	for (i = 0; i < SPARE_MAX && data != NULL; i++)
+		if (spares[i].data == NULL) {
+			spares[i].data = steal_ptr(&data);
+			spares[i].bytes = bytes;
+		}
+	(void)pthread_mutex_unlock(&spare_lock);
+	free(data);
+}
 
 /* ---- opening ---- */
 
@@ -109,7 +154,7 @@ wal_open_segment(const struct lineage *l, uint32_t timeline, uint64_t lsn,
 	o->dirfd = open_folder(l, e);
 	if (o->dirfd == -1)
 		return NULL;
-	o->data = mem_pages(bytes);
+	o->data = buffer_get(bytes);
 	if (take_over(o, e) == -1)
 		return NULL;
 	*valid_lsn = o->start_lsn + o->len;
@@ -125,7 +170,7 @@ wal_open_close(struct wal_open *o)
 		(void)close(o->fd);
 	if (o->dirfd != -1)
 		(void)close(o->dirfd);
-	free(o->data);
+	buffer_put(o->data, o->lineage.facts.segment_bytes);
 	free(o);
 }
 
@@ -200,6 +245,22 @@ wal_open_sync(struct wal_open *o, struct err *e)
 		return -1;
 	o->broken = false;
 	return 0;
+}
+
+int
+wal_open_cut(struct wal_open *o, uint64_t lsn, struct err *e)
+{
+	uint32_t len = lsn <= o->start_lsn ? 0 : (uint32_t)(lsn - o->start_lsn);
+
+	if (len >= o->len)
+		return 0;
+	o->len = len;
+	if (o->synced <= len)
+		return 0;
+	o->synced = len;
+	if (ftruncate(o->fd, len) == -1)
+		return err_sys(e, "could not truncate \"%s\"", o->name);
+	return file_sync_fd(o->fd, o->name, e);
 }
 
 uint64_t

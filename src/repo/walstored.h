@@ -56,6 +56,10 @@ int wal_store_checked(struct wal_storer *w, const struct lineage *l,
     const struct walindex *x, const uint8_t *data, int level, bool *existed,
     struct err *e);
 
+/* Event wal_border_broken: the segment was stored, the record that crosses its
+ * start is wrong. */
+void wal_tell_border_broken(const struct lineage *l, const char *name);
+
 /* ---- reading ---- */
 
 struct walstored; /* one object, open, its header and footer checked */

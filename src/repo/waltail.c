@@ -22,9 +22,8 @@ unless_missing(const struct err *local, struct err *e)
 	return -1;
 }
 
-/* The raw bytes of an open segment, the rest of data zero. */
-static int
-read_open(const struct lineage *l, const char *name, uint8_t *data,
+int
+wal_tail_raw(const struct lineage *l, const char *name, uint8_t *data,
     uint32_t *len, struct err *e)
 {
 	uint32_t bytes = l->facts.segment_bytes;
@@ -57,7 +56,7 @@ wal_tail_open(const struct lineage *l, const char *name, uint8_t *out,
 
 	if (!wal_name_parse(name, bytes, &timeline, &lsn))
 		return 0;
-	found = read_open(l, name, data, &len, e);
+	found = wal_tail_raw(l, name, data, &len, e);
 	if (found != 1)
 		return found;
 	if (wal_check_prefix(l, timeline, lsn, data, len, valid_len, e) == -1)

@@ -15,6 +15,11 @@
 
 #define WAL_OPEN_FOLDER "wal/open"
 
+/* The bytes of the open segment's file, valid or not, into out (segment_bytes,
+ * the rest zero).  1 found, 0 not, -1 error. */
+int wal_tail_raw(const struct lineage *l, const char *name, uint8_t *out,
+    uint32_t *len, struct err *e);
+
 /*
  * What of the open segment name is here: its bytes into out (segment_bytes, the
  * rest zero; may be NULL), *valid_len of them WAL.  1 found, 0 not, -1 error.

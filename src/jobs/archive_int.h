@@ -1,0 +1,82 @@
+#ifndef JOBS_ARCHIVE_INT_H
+#define JOBS_ARCHIVE_INT_H
+
+/*
+ * archive_int: what the files of the archive job share.
+ *
+ *	archive.c	the socket: requests in, answers out
+ *	archive_wire.c	their bytes
+ *	archive_work.c	files on their way: workers, and what was done lately
+ *	archive_store.c	one file into the repository
+ */
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "jobs/archive_wire.h"
+#include "jobs/jobs.h"
+#include "repo/repo.h"
+#include "repo/walcheck.h"
+#include "repo/walstored.h"
+
+/* ---- archive_store.c ---- */
+
+/* Where files go: the repository, and what one file leaves for the next. */
+struct archiver;
+
+struct archiver *archiver_new(const struct settings *s, struct err *e);
+void archiver_free(struct archiver *a);
+AUTO_DEFINE(struct archiver, archiver_free);
+#define AUTO_ARCHIVER AUTO(archiver_free_auto)
+
+struct archive_file {
+	char name[ARCHIVE_NAME_BYTES];
+	int fd;
+	int control_fd; /* pg_control of its cluster, -1 unknown */
+	char cluster[CLUSTER_NAME_BYTES]; /* once it is known */
+	bool existed;			  /* the same bytes were there */
+};
+
+/* A file read and checked, on its way to the repository. */
+struct archive_read;
+
+/*
+ * Read f and check it.  Files are best given in the order of their names, by
+ * one thread at a time: then a record that goes on in the next is seen whole.
+ * NULL with *e, or with e->kind ERR_NONE when nothing is to be stored.
+ */
+struct archive_read *
+archive_read_file(struct archiver *a, struct archive_file *f, struct err *e);
+/* Store what was read; any thread, each with a storer of its own. */
+int archive_store_read(struct archive_read *r, struct wal_storer *storer,
+    bool *existed, struct err *e);
+void archive_read_free(struct archive_read *r);
+AUTO_DEFINE(struct archive_read, archive_read_free);
+#define AUTO_ARCHIVE_READ AUTO(archive_read_free_auto)
+
+/* ---- archive_work.c ---- */
+
+struct archive_work;
+struct archive_job; /* one file: waiting, in work, or done */
+
+/* event_fd becomes readable when a job is done. */
+struct archive_work *archive_work_new(struct archiver *a, int event_fd);
+void archive_work_free(struct archive_work *w); /* ends what is in work */
+AUTO_DEFINE(struct archive_work, archive_work_free);
+#define AUTO_ARCHIVE_WORK AUTO(archive_work_free_auto)
+
+/*
+ * The job for this file, which may be under way or done already (known by
+ * inode, size and times).  fd and control_fd are borrowed.  NULL when too many
+ * are waiting (ERR_TRANSIENT) or the file cannot be looked at.
+ */
+struct archive_job *archive_work_add(struct archive_work *w, const char *name,
+    int fd, int control_fd, struct err *e);
+/* Someone waits for it: it is kept until let go. */
+void archive_job_hold(struct archive_job *j);
+void archive_job_let_go(struct archive_job *j);
+/* Is it done?  *result is then how it went. */
+bool archive_job_done(
+    struct archive_work *w, struct archive_job *j, struct err *result);
+
+#endif /* !JOBS_ARCHIVE_INT_H */
