@@ -48,7 +48,7 @@ struct walreader {
 
 	/* A record that crosses pages or pieces: its bytes so far. */
 	struct buf part;
-	uint64_t part_lsn;
+	uint64_t part_lsn;   /* LSN_NONE before the first such record */
 	uint32_t part_bytes; /* of the whole record; 0 until known */
 
 	/* A broken record that a page said it replaces. */
@@ -164,8 +164,7 @@ finish_record(
 	w->last_lsn = lsn;
 	w->valid_end = r->end_lsn;
 	if (r->rmid == WALRECORD_XLOG &&
-	    (r->info & WALRECORD_INFO_MASK) == WALRECORD_XLOG_SWITCH &&
-	    r->end_lsn % w->options.segment_bytes != 0)
+	    (r->info & WALRECORD_INFO_MASK) == WALRECORD_XLOG_SWITCH)
 		w->mode = FILLER;
 	return w->on_record == NULL ? 0 : w->on_record(w->arg, r, e);
 }
@@ -202,11 +201,8 @@ check_part_length(struct walreader *w, struct err *e)
 		drop_part(w);
 		return 0;
 	}
-	if (bytes < WALRECORD_HEADER_BYTES ||
-	    bytes > WALREADER_RECORD_BYTES_MAX) {
-		(void)err_set(e, ERR_CORRUPT, "length is %u bytes", bytes);
+	if (walrecord_check_length(bytes, e) == -1)
 		return record_ctx(w->part_lsn, e);
-	}
 	w->part_bytes = bytes;
 	return 0;
 }
@@ -258,19 +254,19 @@ take_record(struct walreader *w, const uint8_t *data, uint32_t len,
 }
 
 static int
-take_zeros(struct walreader *w, const uint8_t *data, uint32_t len,
-    uint32_t *used, struct err *e)
+take_zeros(struct walreader *w, const uint8_t *data, size_t len, struct err *e)
 {
 	char at[LSN_TEXT_BYTES];
 
-	if (!bytes_are_zero(data, len))
-		return err_set(e, ERR_CORRUPT,
-		    "WAL page at %s: bytes that are not zero follow %s",
-		    lsn_text(w->position - w->position % WAL_PAGE_BYTES, at),
-		    w->mode == END ? "the end of WAL" : "a segment switch");
-	*used = len;
-	w->position += len;
-	return 0;
+	if (bytes_are_zero(data, len)) {
+		w->position += len;
+		return 0;
+	}
+	for (; *data == 0; data++)
+		w->position++;
+	return err_set(e, ERR_CORRUPT, "WAL at %s: a byte is %02X behind %s",
+	    lsn_text(w->position, at), *data,
+	    w->mode == END ? "the end of WAL" : "a segment switch");
 }
 
 /* The next few of the len bytes at data, all of one page. */
@@ -280,8 +276,10 @@ take_some(struct walreader *w, const uint8_t *data, uint32_t len,
 {
 	uint32_t gap = (uint32_t)(aligned(w->position) - w->position);
 
-	if (w->mode == FILLER || w->mode == END)
-		return take_zeros(w, data, len, used, e);
+	if (w->mode == FILLER || w->mode == END) {
+		*used = len;
+		return take_zeros(w, data, len, e);
+	}
 	if (w->part.len > 0)
 		return take_part(w, data, len, used, e);
 	if (w->mode == RECORDS && gap == 0)
@@ -336,7 +334,7 @@ check_rest(struct walreader *w, bool first, struct err *e)
 	char at[LSN_TEXT_BYTES];
 
 	if (expected > 0 && (p->flags & WALPAGE_FIRST_IS_OVERWRITE) != 0) {
-		w->abandoned_lsn = w->mode == SKIP ? LSN_NONE : w->part_lsn;
+		w->abandoned_lsn = w->part_lsn;
 		w->mode = RECORDS;
 		w->skip_left = 0;
 		drop_part(w);
@@ -419,6 +417,8 @@ feed(struct walreader *w, const uint8_t *data, size_t len, struct err *e)
 	size_t used;
 
 	while (len > 0) {
+		if (w->mode == END)
+			return take_zeros(w, data, len, e); /* no pages more */
 		if (w->page_left == 0) {
 			if (take_header(w, data, len, &used, e) == -1)
 				return -1;

@@ -57,6 +57,16 @@ rmid_valid(uint8_t rmid, int major)
 }
 
 int
+walrecord_check_length(uint32_t total_bytes, struct err *e)
+{
+	if (total_bytes < WALRECORD_HEADER_BYTES ||
+	    total_bytes > WALREADER_RECORD_BYTES_MAX)
+		return err_set(
+		    e, ERR_CORRUPT, "length is %u bytes", total_bytes);
+	return 0;
+}
+
+int
 walrecord_decode_header(struct walreader_record *r, int major,
     const uint8_t header[WALRECORD_HEADER_BYTES], struct err *e)
 {
@@ -65,10 +75,8 @@ walrecord_decode_header(struct walreader_record *r, int major,
 	r->prev_lsn = le64_get(header + 8);
 	r->info = header[16];
 	r->rmid = header[17];
-	if (r->total_bytes < WALRECORD_HEADER_BYTES ||
-	    r->total_bytes > WALREADER_RECORD_BYTES_MAX)
-		return err_set(
-		    e, ERR_CORRUPT, "length is %u bytes", r->total_bytes);
+	if (walrecord_check_length(r->total_bytes, e) == -1)
+		return -1;
 	if (!rmid_valid(r->rmid, major))
 		return err_set(e, ERR_CORRUPT,
 		    "resource manager %u does not exist", r->rmid);

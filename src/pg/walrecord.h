@@ -86,6 +86,9 @@ struct walreader_record {
 	uint32_t main_bytes;
 };
 
+/* ERR_CORRUPT when no record can be so long. */
+int walrecord_check_length(uint32_t total_bytes, struct err *e);
+
 /*
  * The header alone, before the rest is there: fills total_bytes, xid,
  * prev_lsn, info and rmid.  ERR_CORRUPT when the length or the resource

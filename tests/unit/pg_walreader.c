@@ -197,7 +197,7 @@ every_version_has_its_magic(void)
 
 /* From any page on, the records that begin there or later are seen. */
 static void
-starts_in_the_middle(void)
+starts_in_the_middle(size_t piece_bytes)
 {
 	AUTO_WALMAKER struct walmaker m = { 0 };
 	unsigned int first = 0, wrong = 0, pages = 0;
@@ -215,12 +215,45 @@ starts_in_the_middle(void)
 		seen.count = 0;
 		while (first < made.count && made.lsn[first] < o.start_lsn)
 			first++;
-		if (walreader_feed(w, m.out.data + at, m.out.len - at, &e) ==
-			-1 ||
+		if (feed_pieces(w, m.out.data + at, m.out.len - at, piece_bytes,
+			&e) == -1 ||
 		    !saw_from(first))
 			wrong++;
 	}
-	tap_u64(wrong, 0, "read from each of %u pages on", pages);
+	tap_u64(wrong, 0, "read from each of %u pages on, in pieces of %zu",
+	    pages, piece_bytes);
+}
+
+/* A rest that ends between two multiples of 8, taken byte by byte. */
+static void
+the_rest_is_skipped_in_any_pieces(void)
+{
+	uint32_t len;
+
+	for (len = 9000; len < 9016; len++) {
+		AUTO_WALMAKER struct walmaker m = { 0 };
+		AUTO_WALREADER struct walreader *w = NULL;
+		struct walreader_options o;
+		size_t at = WAL_PAGE_BYTES, half;
+		int rc;
+
+		walmaker_init(&m, 15, START);
+		made.count = 0;
+		make_sized(&m, len);
+		make_sized(&m, 50);
+		o = options_of(&m);
+		o.start_lsn += at;
+		w = walreader_new(&o, see, &seen);
+		seen.count = 0;
+		half = (m.out.len - at) / 2;
+		rc = feed_pieces(w, m.out.data + at, half, 1, NULL);
+		tap_ok(rc == 0 && walreader_in_record(w),
+		    "in a record of which %u bytes are skipped", len);
+		rc = feed_pieces(
+		    w, m.out.data + at + half, m.out.len - at - half, 1, NULL);
+		tap_ok(rc == 0 && saw_from(1) && !walreader_in_record(w),
+		    "the next one is seen");
+	}
 }
 
 static void
@@ -353,11 +386,11 @@ page_headers_are_checked(void)
 	} fields[] = {
 		{ 0, "WAL page at 0/600000: magic D111 is of no known " },
 		{ 3, "flags are 0103" },
-		{ 2, "begins with 0 bytes of an earlier record, expected 65" },
+		{ 2, "begins with 0 bytes of an earlier record, expected 67" },
 		{ 4, "timeline 0 follows pages of timeline 1" },
 		{ 9, "header says address 0/600100" },
 		{ 16,
-		    "begins with 64 bytes of an earlier record, expected 65" },
+		    "begins with 66 bytes of an earlier record, expected 67" },
 		{ 34, "header says segments of 1114112 bytes, expected 1048" },
 		{ 37, "header says pages of 8448 bytes, expected 8192" },
 	};
@@ -368,7 +401,7 @@ page_headers_are_checked(void)
 
 	walmaker_init(&m, 15, START + WAL_SEGMENT_BYTES_MIN - WAL_PAGE_BYTES);
 	made.count = 0;
-	make_sized(&m, 8192 + 40 - 24 - 24 - 5 + 65 - 40);
+	make_sized(&m, 8192 - 24 - 24 - 5 + 67);
 	for (i = 0; i < COUNT_OF(fields); i++) {
 		byte = m.out.data + WAL_PAGE_BYTES + fields[i].at;
 		*byte ^= 1;
@@ -376,7 +409,36 @@ page_headers_are_checked(void)
 		tap_ok(strstr(said, fields[i].says) != NULL, "%s", said);
 		*byte ^= 1;
 	}
+	m.out.data[WAL_PAGE_BYTES + 16] = 68;
+	said = refused(&m, ERR_CORRUPT);
+	tap_ok(strstr(said, "begins with 68 bytes") != NULL, "%s", said);
+	m.out.data[WAL_PAGE_BYTES + 16] = 67;
 	tap_str(refused(&m, ERR_NONE), "", "and right it is accepted");
+}
+
+/* A page that goes on with a record when none is open. */
+static void
+no_rest_comes_from_nowhere(void)
+{
+	AUTO_WALMAKER struct walmaker m = { 0 };
+	const char *said;
+
+	walmaker_init(&m, 15, START);
+	made.count = 0;
+	make_sized(&m, 8192 - 40 - 24 - 5);
+	make_sized(&m, 100);
+	m.out.data[WAL_PAGE_BYTES + 2] = 1;
+	said = refused(&m, ERR_CORRUPT);
+	tap_ok(strstr(said,
+		   "begins with 0 bytes of an earlier record, "
+		   "expected 0") != NULL,
+	    "%s", said);
+	m.out.data[WAL_PAGE_BYTES + 16] = 8;
+	said = refused(&m, ERR_CORRUPT);
+	tap_ok(strstr(said,
+		   "begins with 8 bytes of an earlier record, "
+		   "expected 0") != NULL,
+	    "%s", said);
 }
 
 int
@@ -384,12 +446,15 @@ main(void)
 {
 	all_sizes_in_all_pieces();
 	every_version_has_its_magic();
-	starts_in_the_middle();
+	starts_in_the_middle(SIZE_MAX);
+	starts_in_the_middle(4099);
+	the_rest_is_skipped_in_any_pieces();
 	says_where_it_is();
 	cut_at_every_length();
 	every_changed_byte_is_found(0x01);
 	every_changed_byte_is_found(0x80);
 	every_changed_byte_is_found(0xff);
 	page_headers_are_checked();
+	no_rest_comes_from_nowhere();
 	return tap_done();
 }

@@ -200,11 +200,13 @@ filler_is_empty(void)
 		size_t at;
 		const char *says;
 	} bytes[] = {
-		{ 500, "bytes that are not zero follow a segment switch" },
+		{ 500,
+		    "WAL at 0/5001F4: a byte is 07 behind a segment switch" },
 		{ 3 * WAL_PAGE_BYTES, "magic 0007 is of no known version" },
 		{ 3 * WAL_PAGE_BYTES + 23, "magic 0000 is of no known" },
-		{ 3 * WAL_PAGE_BYTES + 24, "that are not zero follow a seg" },
-		{ SEGMENT - 1, "WAL page at 0/5FE000: bytes that are not" },
+		{ 3 * WAL_PAGE_BYTES + 24,
+		    "WAL at 0/506018: a byte is 07 behind a seg" },
+		{ SEGMENT - 1, "WAL at 0/5FFFFF: a byte is 07 behind a seg" },
 	};
 	unsigned int i;
 
@@ -243,8 +245,13 @@ zeros_are_the_end(void)
 		    s.e.text);
 		s.m.out.data[s.m.out.len - 1] = 1;
 		(void)scene_read(&s);
-		said(&s, ERR_CORRUPT, "not zero follow the end of WAL",
+		said(&s, ERR_CORRUPT, " behind the end of WAL",
 		    "a byte behind them");
+		s.m.out.len -= WAL_PAGE_BYTES;
+		walmaker_page(&s.m, 0);
+		(void)scene_read(&s);
+		said(&s, ERR_CORRUPT, " behind the end of WAL",
+		    "a good page behind them");
 	}
 }
 
@@ -351,6 +358,40 @@ a_broken_record_is_replaced(void)
 	v.o.start_lsn += 8192;
 	tap_ok(scene_read(&v) == 0 && v.seen.count == 1,
 	    "replaced while its rest is skipped: %s", v.e.text);
+}
+
+/* A second crash can come between the new page and the record that replaces. */
+static void
+any_record_may_follow_a_broken_one(void)
+{
+	AUTO_SCENE struct scene s = { 0 };
+	uint64_t prev;
+
+	scene_init(&s);
+	(void)heap(&s.m, 100);
+	prev = s.m.prev_lsn;
+	(void)heap(&s.m, 20000);
+	s.m.prev_lsn = prev;
+	s.m.out.len = WAL_PAGE_BYTES;
+	s.m.page_flags = REPLACES;
+	(void)heap(&s.m, 200);
+	(void)walmaker_record(&s.m, XLOG, OVERWRITE, 0, "12345678abcdefgh", 16);
+	tap_ok(scene_read(&s) == 0 && s.seen.count == 3,
+	    "another record where one was broken: %s", s.e.text);
+}
+
+/* Recovery does not mind the flag where nothing is broken: nor do we. */
+static void
+nothing_broken_is_replaced(void)
+{
+	AUTO_SCENE struct scene s = { 0 };
+
+	scene_init(&s);
+	(void)heap(&s.m, 8192 + 8192 - 40 - 24 - 24 - 5);
+	s.m.page_flags = REPLACES;
+	(void)walmaker_record(&s.m, XLOG, OVERWRITE, 0, "12345678abcdefgh", 16);
+	tap_ok(scene_read(&s) == 0 && s.seen.count == 2,
+	    "a page that replaces nothing: %s", s.e.text);
 }
 
 static void
@@ -478,6 +519,34 @@ lengths_that_cannot_be(void)
 	}
 }
 
+/* Only the length is on the first page. */
+static void
+a_wrong_length_at_the_end_of_a_page(void)
+{
+	AUTO_SCENE struct scene s = { 0 };
+
+	scene_init(&s);
+	(void)heap(&s.m, 8192 - 40 - 8 - 24 - 5);
+	(void)heap(&s.m, 100);
+	le32_put(s.m.out.data + WAL_PAGE_BYTES - 8, 3);
+	(void)scene_read(&s);
+	said(&s, ERR_CORRUPT, "WAL record at 0/501FF8: length is 3 bytes",
+	    "a length before the end of a page");
+}
+
+static void
+resource_managers_that_cannot_be(void)
+{
+	AUTO_SCENE struct scene s = { 0 };
+
+	scene_init(&s);
+	(void)walmaker_record(&s.m, 22, 0, 0, NULL, 0);
+	(void)scene_read(&s);
+	said(&s, ERR_CORRUPT,
+	    "WAL record at 0/500028: resource manager 22 does not exist",
+	    "no such resource manager");
+}
+
 int
 main(void)
 {
@@ -489,10 +558,14 @@ main(void)
 	a_zero_page_inside_a_record_is_damage();
 	old_pages_end_the_valid_prefix();
 	a_broken_record_is_replaced();
+	any_record_may_follow_a_broken_one();
+	nothing_broken_is_replaced();
 	records_are_chained();
 	timelines_only_grow();
 	clusters_and_versions_do_not_mix();
 	the_callback_can_stop();
 	lengths_that_cannot_be();
+	a_wrong_length_at_the_end_of_a_page();
+	resource_managers_that_cannot_be();
 	return tap_done();
 }
