@@ -77,7 +77,7 @@ duties_set_settings(
 
 	if (fd == -1)
 		return err_sys(e, "could not make memory for settings");
-	if (file_write_all(fd, text, len, "settings", e) == -1)
+	if (file_pwrite_all(fd, text, len, 0, "settings", e) == -1)
 		return -1;
 	if (d->settings_fd != -1)
 		(void)close(d->settings_fd);
