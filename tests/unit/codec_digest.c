@@ -5,7 +5,9 @@
 
 #include "codec/digest.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "base/auto.h"
 #include "tap.h"
@@ -84,6 +86,47 @@ check_xxh3(void)
 	    0x4fa53afd1e7dccd, "XXH3 of a block with a key");
 }
 
+/*
+ * The kernel may be interrupted, and may give fewer bytes than asked for.
+ * Linked with -Wl,--wrap=getrandom.
+ */
+static unsigned int interruptions, most_bytes;
+
+ssize_t __real_getrandom(void *out, size_t len, unsigned int flags);
+
+ssize_t
+__wrap_getrandom(void *out, size_t len, unsigned int flags)
+{
+	if (interruptions > 0) {
+		interruptions--;
+		errno = EINTR;
+		return -1;
+	}
+	if (most_bytes > 0 && len > most_bytes)
+		len = most_bytes;
+	return __real_getrandom(out, len, flags);
+}
+
+static void
+check_random_in_pieces(void)
+{
+	uint8_t a[64] = { 0 };
+	size_t i, zeros = 0;
+
+	interruptions = 3;
+	most_bytes = 1;
+	random_bytes(a, sizeof(a));
+	most_bytes = 0;
+	for (i = 0; i < sizeof(a); i++)
+		zeros += a[i] == 0;
+	tap_u64(interruptions, 0, "goes on when interrupted");
+	tap_ok(zeros < 8, "all bytes are given, one by one");
+	a[0] = a[2] = 0;
+	for (i = 0; i < 1000 && a[0] == 0; i++)
+		random_bytes(a, 1);
+	tap_ok(a[0] != 0, "one byte");
+}
+
 static void
 check_random(void)
 {
@@ -105,5 +148,6 @@ main(void)
 	check_hex();
 	check_xxh3();
 	check_random();
+	check_random_in_pieces();
 	return tap_done();
 }

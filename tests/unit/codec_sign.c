@@ -54,6 +54,34 @@ check_vector(size_t i)
 	tap_ok(sign_check(public_key, data, len, sig), "checked %zu", i);
 }
 
+/*
+ * A key is made of nothing but random bytes.
+ * Linked with -Wl,--wrap=random_bytes.
+ */
+static uint8_t random_secret[SIGN_SECRET_BYTES];
+
+void __real_random_bytes(void *out, size_t len);
+
+void
+__wrap_random_bytes(void *out, size_t len)
+{
+	__real_random_bytes(out, len);
+	if (len == sizeof(random_secret))
+		memcpy(random_secret, out, len);
+}
+
+static void
+check_fresh(void)
+{
+	AUTO_SIGN_KEY struct sign_key *k = sign_key_new();
+	uint8_t secret[SIGN_SECRET_BYTES], none[SIGN_SECRET_BYTES] = { 0 };
+
+	sign_key_secret(k, secret);
+	tap_ok(memcmp(random_secret, none, sizeof(none)) != 0 &&
+		memcmp(random_secret, secret, sizeof(secret)) == 0,
+	    "a fresh key is what the random generator gave");
+}
+
 static void
 check_forgeries(void)
 {
@@ -93,6 +121,7 @@ main(void)
 
 	for (i = 0; i < COUNT_OF(vectors); i++)
 		check_vector(i);
+	check_fresh();
 	check_forgeries();
 	return tap_done();
 }

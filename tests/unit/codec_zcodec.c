@@ -32,6 +32,20 @@ check_round_trip(struct zcodec *z, size_t len, int level)
 	    "%zu bytes come back, level %d %s", len, level, e.text);
 }
 
+/* The level of each call counts, whatever the one before was. */
+static void
+check_levels(struct zcodec *z)
+{
+	AUTO_FREE uint8_t *out = mem_alloc(zcodec_bound(BYTES));
+	size_t low, high, again;
+
+	low = zcodec_compress(z, 1, raw, BYTES, out, zcodec_bound(BYTES));
+	high = zcodec_compress(z, 19, raw, BYTES, out, zcodec_bound(BYTES));
+	again = zcodec_compress(z, 1, raw, BYTES, out, zcodec_bound(BYTES));
+	tap_ok(high < low, "level 19 gives %zu bytes, level 1 %zu", high, low);
+	tap_u64(again, low, "and level 1 again the same");
+}
+
 static void
 refused(struct zcodec *z, const void *in, size_t len, size_t raw_len,
     const char *why)
@@ -120,6 +134,7 @@ main(void)
 		for (level = ZCODEC_LEVEL_MIN; level <= ZCODEC_LEVEL_MAX;
 		     level += 9)
 			check_round_trip(z, lengths[i], level);
+	check_levels(z);
 	check_refusals(z);
 	check_bit_flips(z);
 	zcodec_free(NULL);

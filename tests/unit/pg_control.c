@@ -5,6 +5,7 @@
 
 #include "pg/control.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -179,6 +180,42 @@ check_recovery_fields(void)
 	tap_str(control_state_name((enum control_state)9), "unknown", "state");
 }
 
+/* What a server that is just writing it leaves: whole a little later. */
+struct late {
+	int fd;
+	const struct buf *file;
+};
+
+static void *
+write_late(void *arg)
+{
+	const struct late *late = arg;
+
+	(void)usleep(25000);
+	if (pwrite(late->fd, late->file->data, late->file->len, 0) !=
+	    (ssize_t)late->file->len)
+		tap_bail("could not write the file");
+	return NULL;
+}
+
+static void
+check_torn(int folder, const char *name, struct buf *file)
+{
+	struct err e = ERR_INIT;
+	AUTO_FD int fd =
+	    file_open_at(folder, "global/pg_control", O_RDWR, 0, &e);
+	struct late late = { fd, file };
+	struct control c;
+	pthread_t thread;
+
+	if (fd == -1 || pwrite(fd, "torn", 4, 100) != 4 ||
+	    pthread_create(&thread, NULL, write_late, &late) != 0)
+		tap_bail("could not tear the file");
+	tap_ok(
+	    control_read(&c, name, &e) == 0, "read again when torn %s", e.text);
+	(void)pthread_join(thread, NULL);
+}
+
 static void
 check_read(void)
 {
@@ -200,6 +237,7 @@ check_read(void)
 		tap_bail("could not make a data directory: %s", e.text);
 	tap_ok(control_read(&c, folder, &e) == 0, "read from a data directory");
 	tap_u64(c.system_id, 7710488005125450533, "system identifier");
+	check_torn(fd, folder, &file);
 	file.data[0] ^= 1;
 	(void)file_publish_at(fd, "global/pg_control", file.data, file.len,
 	    0600, FILE_REPLACE, &e);

@@ -157,6 +157,12 @@ check_merges(void)
 	check_merge("\t Restore_Command'old'\nrecovery_target_time 'x'\n"
 		    "RECOVERY_TARGET=immediate # why\r\nprimary_conninfo\n",
 	    "");
+	check_merge("aZ = 1\nrestore_command0 = 1\nrestore_command9 = 1\n"
+		    "restore_commandz = 1\nrestore_commandZ = 1\n"
+		    "restore_command\x80 = 1\n",
+	    "aZ = 1\nrestore_command0 = 1\nrestore_command9 = 1\n"
+	    "restore_commandz = 1\nrestore_commandZ = 1\n"
+	    "restore_command\x80 = 1\n");
 	check_merge("restore_command2 = 'x'\nrestore_comman = 'x'\n"
 		    "my.restore_command = 'x'\nrestore_command.x = 'x'\n",
 	    "restore_command2 = 'x'\nrestore_comman = 'x'\n"

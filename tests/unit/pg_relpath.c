@@ -27,11 +27,11 @@ static const struct {
 	    { 16400, 5, 16403, FORK_VM, 12 } },
 };
 
-static const char *const others[] = { "", "base", "base/", "base/5", "base/5/",
-	"base/5/PG_VERSION", "base/5/pg_filenode.map",
-	"base/5/pg_internal.init", "base/5/t3_16384", "base/5/t3_16384_fsm",
-	"base/0/1259", "base/5/0", "base/05/1259", "base/5/01259",
-	"base/5/4294967296", "base/5/1259_", "base/5/1259_foo",
+static const char *const others[] = { "", "base", "base/", "base/5", "16385",
+	"16385/16403", "5/1259_vm", "base/5/", "base/5/PG_VERSION",
+	"base/5/pg_filenode.map", "base/5/pg_internal.init", "base/5/t3_16384",
+	"base/5/t3_16384_fsm", "base/0/1259", "base/5/0", "base/05/1259",
+	"base/5/01259", "base/5/4294967296", "base/5/1259_", "base/5/1259_foo",
 	"base/5/1259_fsmx", "base/5/1259.", "base/5/1259.0", "base/5/1259.01",
 	"base/5/1259.1.1", "base/5/1259.1_fsm", "base/5/1259 ", "base/5/+1259",
 	"base/5/1259/1", "base//5/1259", "./base/5/1259", "/base/5/1259",
