@@ -122,7 +122,8 @@ print_json(struct cli *cli, const struct restore_options *o,
 	json_t *j = json_object();
 	char lsn[LSN_TEXT_BYTES], when[CLOCK_TEXT_BYTES];
 
-	json_set_str(j, "directory", o->directory);
+	if (o->directory != NULL)
+		json_set_str(j, "directory", o->directory);
 	(void)json_object_set_new(j, "plan", json_boolean(o->plan_only));
 	json_set_str(j, "backup", r->target.backup_id);
 	json_set_u64(j, "timeline", r->target.timeline);

@@ -119,6 +119,8 @@ main(int argc, char *argv[])
 	child_catch_stop_signals();
 	if (cli.cmd->run(&cli, argc - 1, argv + 1, &e) == -1)
 		report(cli.cmd->name, &e);
+	else
+		err_clear(&e); /* what was met on the way and dealt with */
 	settings_free(cli.settings);
 	return err_exit_status(&e);
 }

@@ -97,6 +97,7 @@ look_inside(struct restore_place *p, struct err *e)
 		p->system_id = control.system_id;
 		return 0;
 	}
+	err_clear(e);
 	if (read_marker(p->path, &p->system_id))
 		return 0;
 	rc = file_exists_at(AT_FDCWD, version, e);
@@ -108,8 +109,9 @@ look_inside(struct restore_place *p, struct err *e)
 		return err_hint(
 		    e, "Give a directory that is empty or does not exist.");
 	}
-	if (file_slurp_at(AT_FDCWD, aside, CONTROL_BYTES, &bytes, e) == 0 &&
-	    control_decode(&control, bytes.data, bytes.len, e) == 0)
+	/* When that cannot be read either, it is unknown whose it is. */
+	if (file_slurp_at(AT_FDCWD, aside, CONTROL_BYTES, &bytes, NULL) == 0 &&
+	    control_decode(&control, bytes.data, bytes.len, NULL) == 0)
 		p->system_id = control.system_id;
 	return 0;
 }

@@ -87,8 +87,12 @@ wal_scan(const struct lineage *l, const struct timeline_history *h,
 	/* A record that begins before to_lsn may end in a later segment. */
 	while (valid == bytes && !s.stopped &&
 	    (lsn < to_lsn || walreader_in_record(reader))) {
-		if (read_newest(l, h, lsn, data, &valid, e) == -1)
-			return lsn < to_lsn ? -1 : 0;
+		if (read_newest(l, h, lsn, data, &valid, e) == -1) {
+			if (lsn < to_lsn)
+				return -1;
+			err_clear(e);
+			return 0;
+		}
 		if (walreader_feed(reader, data, valid, e) == -1)
 			return -1;
 		lsn += bytes;
