@@ -8,7 +8,6 @@
  * wrong command line.
  */
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +28,7 @@ driver_main(
 	int rc;
 
 	child_catch_stop_signals();
+	(void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* read as it is written */
 	for (; argc > 1 && count > 0; c++, count--) {
 		if (strcmp(c->name, argv[1]) != 0 || argc - 2 < c->args)
 			continue;

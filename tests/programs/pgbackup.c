@@ -98,7 +98,6 @@ started(void *arg, const struct basebackup_start *start, struct err *e)
 	for (i = 0; i < start->tablespace_count; i++)
 		(void)printf("tablespace %" PRIu32 " %s\n",
 		    start->tablespaces[i].oid, start->tablespaces[i].location);
-	(void)fflush(stdout);
 	return 0;
 }
 

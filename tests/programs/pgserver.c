@@ -56,7 +56,6 @@ progress(void *arg, const char *line)
 {
 	(void)arg;
 	(void)printf("progress %s\n", line);
-	(void)fflush(stdout);
 }
 
 static int

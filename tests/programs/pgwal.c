@@ -84,7 +84,6 @@ run_timeline(struct stream *st, struct err *e)
 		return -1;
 	(void)printf("streaming %s %" PRIu32 "\n", lsn_text(st->at_lsn, lsn),
 	    st->timeline);
-	(void)fflush(stdout);
 	for (;;) {
 		if (st->until_lsn != LSN_NONE && st->at_lsn >= st->until_lsn)
 			return walstream_stop(w, e);

@@ -163,11 +163,13 @@ sub doors
 # pg_hba.conf without a line for replication: the hint is the line.
 sub hba
 {
-	my ($major) = @_;
-	my $c = Kura::Cluster->new(major => $major, tcp => 1,
-		hba => ['local all postgres trust', 'host all postgres all trust'],
-		conf => { max_connections => 5, superuser_reserved_connections => 1 });
-	$c->start;
+	my ($c) = @_;
+
+	Kura::write_file($c->pgdata . '/pg_hba.conf',
+		"local all postgres trust\nhost all postgres all trust\n");
+	$c->append_conf("max_connections = 5\nsuperuser_reserved_connections = 1\n"
+		    . 'max_wal_senders = 2');
+	$c->restart;
 	$c->psql('CREATE ROLE kura LOGIN REPLICATION');
 
 	fails(session('identify', $c->conninfo(user => 'kura')), 'usage',
@@ -195,17 +197,18 @@ sub hba
 	fails(session('sql', $c->conninfo(user => 'kura'), 'SELECT 1'),
 		'transient', qr/53300/, qr/max_connections/, 'no connection left');
 	$_->kill('KILL') for @held;
-	$c->stop('immediate');
 	return;
 }
 
 # All WAL senders in use, and a server that ends under a session.
 sub senders
 {
-	my ($major) = @_;
-	my $c = Kura::Cluster->new(major => $major,
-		conf => { max_wal_senders => 1, max_replication_slots => 1 })->start;
+	my ($c) = @_;
 	my $wal = Kura::program('pgwal');
+
+	$c->append_conf("max_connections = 20\nwal_level = replica\n"
+		    . "max_wal_senders = 1\nmax_replication_slots = 1");
+	$c->restart;
 	my $p = Kura::spawn($wal, 'stream', $c->conninfo, $c->lsn, 1, '-', '-');
 
 	ok(Kura::wait_until(sub { $p->out =~ /streaming/ }), 'one streams');
@@ -233,10 +236,9 @@ sub senders
 # A server in recovery that takes no connections yet.
 sub starting
 {
-	my ($major) = @_;
-	my $c = Kura::Cluster->new(major => $major,
-		conf => { hot_standby => 'off', restore_command => 'sleep 60' });
+	my ($c) = @_;
 
+	$c->append_conf("hot_standby = off\nrestore_command = 'sleep 60'");
 	Kura::write_file($c->pgdata . '/recovery.signal', '');
 	my $p = Kura::spawn(Kura::as_user($c->bindir . '/postgres', '-D',
 			$c->pgdata));
@@ -253,16 +255,15 @@ sub starting
 
 for my $major (Kura::servers()) {
 	subtest "PostgreSQL $major" => sub {
-		my $c = Kura::Cluster->new(major => $major,
+		my $c = Kura::Cluster->new(major => $major, tcp => 1,
 			init => { checksums => 1, wal_segsize => 2 })->start;
 		answers($c, $major);
 		slots($c, $major);
 		queries($c);
 		doors($c, $major);
-		$c->stop('immediate');
-		hba($major);
-		senders($major);
-		starting($major);
+		hba($c);
+		senders($c);
+		starting($c);
 	};
 }
 
