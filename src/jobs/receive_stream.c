@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "jobs/receive_int.h"
+#include "repo/walknown.h"
 
 #define IDLE_MS 1000
 /* So long bytes may wait to be made durable while more keeps coming; the second
@@ -31,6 +32,9 @@
 #define SYNC_AGE_US   (50 * (int64_t)1000)
 #define SYNC_BULK_US  (1000 * (int64_t)1000)
 #define REPORT_AGE_US (10 * CLOCK_SECOND_US)
+/* A server that is silent for so long is asked for a sign of life, so that it is
+ * known until when nothing happened on it. */
+#define ASK_AGE_US (2 * CLOCK_SECOND_US)
 
 struct stream {
 	struct receiver *r;
@@ -43,7 +47,8 @@ struct stream {
 	int64_t unsynced_us; /* since when something is not durable; 0 */
 	uint64_t reported_lsn;
 	int64_t reported_us;
-	bool spoiled; /* the last bytes are not WAL */
+	int64_t known_us; /* by the server's clock: what was noted last */
+	bool spoiled;	  /* the last bytes are not WAL */
 };
 
 /* ---- durable ---- */
@@ -116,6 +121,30 @@ wait_ms(const struct stream *s)
 	return behind_bytes(s) == 0 ? 0 : SYNC_AGE_US / 1000;
 }
 
+/* All that the server has is durable here: note until when by its clock, for
+ * restores to a time when it was quiet. */
+static int
+note_known(struct stream *s, struct err *e)
+{
+	const struct receive_status *st = &s->r->status;
+	struct wal_known k = { s->r->plan.timeline, st->server_end_lsn,
+		st->server_us };
+
+	if (st->server_us == s->known_us || st->server_end_lsn == LSN_NONE ||
+	    durable_lsn(s) < st->server_end_lsn ||
+	    st->server_us - s->known_us < CLOCK_SECOND_US / 2)
+		return 0;
+	s->known_us = st->server_us;
+	return wal_known_write(&s->r->lineage, &k, e);
+}
+
+/* Is the server silent? */
+static bool
+is_silent(const struct stream *s)
+{
+	return clock_now_us() - s->r->status.message_us >= ASK_AGE_US;
+}
+
 /* Report when the flush position has moved, when it is due, or now. */
 static int
 report(struct stream *s, bool now, struct err *e)
@@ -132,13 +161,14 @@ report(struct stream *s, bool now, struct err *e)
 	if (flushed > s->received_lsn)
 		flushed = LSN_NONE;
 	if (!now && flushed <= s->reported_lsn &&
-	    boot_us - s->reported_us < REPORT_AGE_US)
+	    boot_us - s->reported_us <
+		(is_silent(s) ? ASK_AGE_US : REPORT_AGE_US))
 		return 0;
 	if (flushed > s->reported_lsn)
 		s->reported_lsn = flushed;
 	s->reported_us = boot_us;
 	return walstream_report(
-	    s->w, s->received_lsn, s->reported_lsn, false, e);
+	    s->w, s->received_lsn, s->reported_lsn, is_silent(s), e);
 }
 
 /* ---- segments ---- */
@@ -324,7 +354,9 @@ on_message(struct stream *s, const struct walstream_message *m, struct err *e)
 	}
 	if (publisher_reap(s->publisher, false, e) == -1)
 		return -1;
-	return report(s, m->reply_requested, e);
+	if (report(s, m->reply_requested, e) == -1)
+		return -1;
+	return note_known(s, e);
 }
 
 static int

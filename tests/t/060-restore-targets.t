@@ -71,6 +71,12 @@ sub check_version
 	sleep 2; # a quiet server
 	my $quiet = $primary->psql('SELECT clock_timestamp()');
 	$site->wait_wal('main', $primary->lsn);
+	# The receiver hears the server every two seconds.
+	ok(Kura::wait_until(sub {
+			my ($status) = $site->pgkura('restore', 'main', '--plan',
+				"--time=$quiet");
+			return $status == 0;
+		}, 20), 'a time when nothing happened is known soon');
 
 	my $rows = sub { rows_after($site, $primary, @_) };
 	is($rows->('latest'), '1 2 3 4 5', 'latest');
