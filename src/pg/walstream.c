@@ -97,7 +97,11 @@ walstream_start(struct session *s, const char *slot, uint64_t start_lsn,
 	AUTO_WALSTREAM struct walstream *w = mem_zalloc(sizeof(*w));
 	AUTO_PGRESULT PGresult *res = NULL;
 	char command[256], text[LSN_TEXT_BYTES];
+	struct session_identity identity;
 
+	/* A standby of 13 and 14 learns its timeline by being asked for it. */
+	if (session_major(s) < 15 && session_identify(s, &identity, e) == -1)
+		return NULL;
 	w->s = s;
 	(void)snprintf(command, sizeof(command),
 	    "START_REPLICATION %s%.63s%s PHYSICAL %s TIMELINE %" PRIu32,

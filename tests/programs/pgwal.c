@@ -113,7 +113,9 @@ run_timeline(struct stream *st, struct err *e)
 			(void)printf("shutdown 1\n");
 			return 0;
 		}
-		if (walstream_report(w, st->at_lsn, st->at_lsn, false, e) == -1)
+		/* The server has to ask when nothing comes. */
+		if ((m.what == WALSTREAM_DATA || m.reply_requested) &&
+		    walstream_report(w, st->at_lsn, st->at_lsn, false, e) == -1)
 			return -1;
 	}
 }
