@@ -134,7 +134,9 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 {
 	const char *args[3], *lineage = NULL, *cluster = NULL;
 	uint64_t ahead = 0, wait_s = 0;
-	bool standby = false;
+	/* Now, for parsing moves the words. */
+	bool standby = false,
+	     is_fetch = argc > 1 && strcmp(argv[1], "fetch") == 0;
 	const struct cli_option options[] = {
 		{ "lineage", "NAME", "an older history of the cluster",
 		    CLI_TEXT, &lineage },
@@ -150,7 +152,7 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 
 	if (cli_parse(cli, argc, argv, options, COUNT_OF(options), args, 1, 3,
 		NULL, e) == -1) {
-		if (argc > 1 && strcmp(argv[1], "fetch") == 0)
+		if (is_fetch)
 			fetch_failed(e);
 		return -1;
 	}

@@ -67,9 +67,15 @@ check_slot_bound(struct receiver *r, struct err *e)
 static int
 create_slot(struct receiver *r, struct err *e)
 {
+	uint32_t newest;
+
 	if (session_create_slot(r->session, r->slot, false, e) == -1)
 		return -1;
-	log_event(LOG_LEVEL_WARNING, "slot_created",
+	/* At first it is no surprise. */
+	if (wal_newest_timeline(&r->lineage, &newest, e) == -1)
+		return -1;
+	log_event(newest == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+	    "slot_created",
 	    "the replication slot was not there and has been created",
 	    "cluster", r->cluster->name, "slot", r->slot, NULL);
 	return 0;
