@@ -149,15 +149,13 @@ find_parent(struct backup *b, struct err *e)
 static int
 find_interrupted(struct backup *b, struct err *e)
 {
-	struct intent *intents = NULL;
-	AUTO_FREE void *owned = NULL;
+	AUTO_FREE struct intent *intents = NULL;
 	char text[32];
 	size_t count, i;
 	unsigned int packs;
 
 	if (intent_list(&b->lineage, &intents, &count, e) == -1)
 		return -1;
-	owned = intents;
 	for (i = 0; i < count; i++) {
 		if (strcmp(intents[i].kind, "backup") != 0 ||
 		    intent_is_alive(&intents[i]))
@@ -192,13 +190,11 @@ begin_intent(struct backup *b, struct err *e)
 static int
 sweep_intents(struct backup *b, struct err *e)
 {
-	struct intent *intents = NULL;
-	AUTO_FREE void *owned = NULL;
+	AUTO_FREE struct intent *intents = NULL;
 	size_t count, i;
 
 	if (intent_list(&b->lineage, &intents, &count, e) == -1)
 		return -1;
-	owned = intents;
 	for (i = 0; i < count; i++)
 		if (!intent_is_alive(&intents[i]) &&
 		    intent_end(&b->lineage, &intents[i], e) == -1)

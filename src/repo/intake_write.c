@@ -350,8 +350,7 @@ remember_known(struct intake *in, const struct intake_file *f, uint64_t hash)
 static int
 end_file(struct intake *in, struct intake_file *f, struct err *e)
 {
-	struct entry *entry = mem_zalloc(sizeof(*entry));
-	AUTO_FREE void *owned = entry;
+	AUTO_FREE struct entry *entry = mem_zalloc(sizeof(*entry));
 	uint64_t hash = xxh3_keyed(0, f->path, strlen(f->path));
 
 	entry->kind = f->kind;

@@ -112,8 +112,7 @@ int
 leaf_decode(const uint8_t *in, size_t len, struct packset *ps, entry_fn *fn,
     void *arg, struct err *e)
 {
-	struct entry *entry = mem_zalloc(sizeof(*entry));
-	AUTO_FREE void *owned = entry;
+	AUTO_FREE struct entry *entry = mem_zalloc(sizeof(*entry));
 	struct cursor c;
 	size_t count = 0;
 

@@ -359,38 +359,43 @@ overlay_runs(
 	return 0;
 }
 
+/* What the parent has of path, into f. */
+static int
+take_cached(struct parent *p, const char *path, const struct cached_entry *c,
+    struct parent_file *f, struct err *e)
+{
+	AUTO_FREE struct entry *entry = mem_zalloc(sizeof(*entry));
+
+	(void)snprintf(entry->path, sizeof(entry->path), "%s", path);
+	entry->size_bytes = c->size_bytes;
+	entry->map = c->map;
+	entry->map_len = c->map_len;
+	entry->map_pack = c->map_pack;
+	entry->map_frame = c->map_frame;
+	if (entry_map(entry, p->ps, &f->map, e) == -1)
+		return -1;
+	f->in_parent = true;
+	f->size_bytes = c->size_bytes;
+	f->map_len = c->map_len;
+	f->map_pack = c->map_pack;
+	f->map_frame = c->map_frame;
+	if (c->map != NULL) {
+		f->map_bytes = mem_alloc(c->map_len);
+		(void)memcpy(f->map_bytes, c->map, c->map_len);
+	}
+	return 0;
+}
+
 struct parent_file *
 parent_find(struct parent *p, const char *path, struct err *e)
 {
 	AUTO_PARENT_FILE struct parent_file *f = mem_zalloc(sizeof(*f));
 	uint64_t hash = path_hash(path);
 	const struct cached_entry *c = NULL;
-	struct entry *entry;
-	AUTO_FREE void *owned = NULL;
 	int found = find_entry(p, path, hash, &c, e);
 
-	if (found == -1)
+	if (found == -1 || (found == 1 && take_cached(p, path, c, f, e) == -1))
 		return NULL;
-	if (found == 1) {
-		owned = entry = mem_zalloc(sizeof(*entry));
-		(void)snprintf(entry->path, sizeof(entry->path), "%s", path);
-		entry->size_bytes = c->size_bytes;
-		entry->map = c->map;
-		entry->map_len = c->map_len;
-		entry->map_pack = c->map_pack;
-		entry->map_frame = c->map_frame;
-		if (entry_map(entry, p->ps, &f->map, e) == -1)
-			return NULL;
-		f->in_parent = true;
-		f->size_bytes = c->size_bytes;
-		f->map_len = c->map_len;
-		f->map_pack = c->map_pack;
-		f->map_frame = c->map_frame;
-		if (c->map != NULL) {
-			f->map_bytes = mem_alloc(c->map_len);
-			(void)memcpy(f->map_bytes, c->map, c->map_len);
-		}
-	}
 	if (overlay_runs(p, hash, f, e) == -1)
 		return NULL;
 	return steal_ptr(&f);
