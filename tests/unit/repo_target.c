@@ -500,6 +500,7 @@ check_timelines(void)
 	(void)tap_ok(target_resolve(&l, &latest, &t, &e) == 0 &&
 		t.timeline == 2 && strcmp(t.backup_id, ONE) == 0,
 	    "the latest is on the newest timeline (%s)", e.text);
+	target_free(&t);
 	(void)tap_ok(target_resolve(&lineage, &old, &t, &e) == 0,
 	    "its own timeline can be named (%s)", e.text);
 	target_free(&t);
