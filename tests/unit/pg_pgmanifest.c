@@ -375,6 +375,7 @@ check_forms(void)
 	check_form(T("2024-02-29 23:59:59 GMT"), "x 1 1709251199\n");
 	check_form(T("1969-12-31 23:59:59 GMT"), "x 1 -1\n");
 	check_form(T("20000-01-01 00:00:00 GMT"), "x 1 568971820800\n");
+	check_form(F(PS "\"Checksum-Algorithm\": \"NONE\""), "x 1 0\n");
 	check_form(C("crc32c", "0102030A"), "x 1 0 0a030201\n");
 	check_form(
 	    C("SHA224",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/mem.h"
 #include "pg/label.h"
 #include "pg_data.h"
 
@@ -88,6 +89,22 @@ check_wrong(void)
 	    "%s", e.text);
 }
 
+/* A backslash at the end of memory, behind which a sanitizer watches. */
+static void
+check_last_byte(void)
+{
+	AUTO_FREE char *text = mem_strdup("1 /a\\ ");
+	struct tablespace_link *links = NULL;
+	size_t count = 0;
+	int major;
+
+	text = mem_realloc(text, 5);
+	for (major = 13; major <= 14; major++)
+		tap_ok(tablespace_map_parse(
+			   text, 5, major, &links, &count, NULL) == -1,
+		    "no end in %d", major);
+}
+
 static void
 check_lines(void)
 {
@@ -111,6 +128,10 @@ check_lines(void)
 	tablespace_map_free(links, count);
 	tap_ok(tablespace_map_parse("1 /a\\", 5, 13, &links, &count, &e) == -1,
 	    "no end in 13: %s", e.text);
+	tap_ok(
+	    tablespace_map_parse("1 /a\\\n", 6, 13, &links, &count, &e) == -1,
+	    "nor where it is part of the path: %s", e.text);
+	check_last_byte();
 }
 
 int
