@@ -38,14 +38,26 @@ print_result(struct cli *cli, const struct backup_result *r)
 int
 cmd_backup(struct cli *cli, int argc, char *argv[], struct err *e)
 {
+	bool spread = false;
+	const struct cli_option options[] = {
+		{ "spread", NULL,
+		    "let the server take its time for the first checkpoint",
+		    CLI_FLAG, &spread },
+	};
 	const char *args[1];
 	const struct cluster_settings *c;
+	struct cluster_settings now;
 	struct backup_result r;
 
-	if (cli_parse(cli, argc, argv, NULL, 0, args, 0, 1, NULL, e) == -1)
+	if (cli_parse(cli, argc, argv, options, COUNT_OF(options), args, 0, 1,
+		NULL, e) == -1)
 		return -1;
 	c = cli_cluster(cli, args[0], e);
-	if (c == NULL || backup_run(cli->settings, c, &r, e) == -1)
+	if (c == NULL)
+		return -1;
+	now = *c; /* who types the command waits for it */
+	now.fast_checkpoint = !spread;
+	if (backup_run(cli->settings, &now, &r, e) == -1)
 		return -1;
 	print_result(cli, &r);
 	if (r.damaged_pages > 0) {

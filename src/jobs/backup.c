@@ -207,12 +207,14 @@ stream(struct backup *b, struct err *e)
 {
 	const struct cluster_settings *c = b->cluster;
 	struct basebackup_options options = { .label = b->intent.id,
-		.fast_checkpoint = c->fast_checkpoint };
+		/* What is not protected yet should not wait. */
+		.fast_checkpoint = c->fast_checkpoint || !b->has_parent };
 	struct basebackup_end end = { 0 };
 
 	if (backup_wal_reserve(b, e) == -1)
 		return -1;
 	rate_init(&b->rate, c->max_rate_bytes_s);
+	progress_note(b->progress, "waiting for the server's checkpoint");
 	if (basebackup_run(
 		b->session, &options, &backup_stream_ops, b, &end, e) == -1)
 		return -1;

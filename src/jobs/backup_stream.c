@@ -117,6 +117,7 @@ started(void *arg, const struct basebackup_start *start, struct err *e)
 	b->root.start_lsn = start->start_lsn;
 	b->root.start_timeline = start->timeline;
 	progress_set_total(b->progress, start->total_bytes);
+	progress_note(b->progress, "");
 	if (keep_tablespaces(b, start) == -1 ||
 	    backup_wal_start(b, start->start_lsn, e) == -1)
 		return -1;

@@ -15,6 +15,8 @@
 
 #include "base/child.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "jobs/backup_int.h"
@@ -22,7 +24,9 @@
 #include "pg/walreader.h"
 
 #define WAL_POLL_US  (100 * (int64_t)1000)
-#define WAL_STALL_US (600 * CLOCK_SECOND_US)
+#define WAL_STALL_US (300 * CLOCK_SECOND_US)
+/* A receiver that cannot work says so within this. */
+#define RECEIVER_ERROR_US (20 * CLOCK_SECOND_US)
 
 /* Keep the server from removing WAL before somebody fetched it. */
 int
@@ -154,6 +158,29 @@ covered(struct backup *b, uint64_t *missing, struct err *e)
 	return rc;
 }
 
+/* The receiver of this cluster is in trouble: its words, or 0. */
+static int
+receiver_trouble(struct backup *b, struct err *e)
+{
+	AUTO_FREE char *path = mem_printf(
+	    "%s/%s/receiver.json", b->settings->state_dir, b->cluster->name);
+	AUTO_BUF struct buf text = BUF_INIT;
+	AUTO_JSON json_t *j = NULL;
+	const char *error = NULL, *hint = NULL;
+	struct err ignored = ERR_INIT;
+
+	if (file_slurp_at(AT_FDCWD, path, 65536, &text, &ignored) == -1)
+		return 0;
+	j = json_parse(text.data, text.len, path, &ignored);
+	if (j == NULL || json_need_str(j, "error", &error, &ignored) == -1)
+		return 0;
+	(void)err_set(
+	    e, ERR_TRANSIENT, "the receiver does not bring WAL: %s", error);
+	if (json_need_str(j, "hint", &hint, &ignored) == 0)
+		(void)err_hint(e, "%s", hint);
+	return -1;
+}
+
 int
 backup_wal_wait(struct backup *b, struct err *e)
 {
@@ -175,6 +202,9 @@ backup_wal_wait(struct backup *b, struct err *e)
 		(void)lsn_text(b->root.stop_lsn, want);
 		if (clock_boot_us() - moved_us > WAL_STALL_US)
 			break;
+		if (clock_boot_us() - moved_us > RECEIVER_ERROR_US &&
+		    receiver_trouble(b, e) == -1)
+			return -1;
 		(void)snprintf(
 		    note, sizeof(note), "waiting for WAL %s of %s", have, want);
 		progress_note(b->progress, note);

@@ -170,29 +170,15 @@ read_keys(struct repo *r, struct err *e)
 	}
 }
 
-/* Our signing key; made durable before it is used the first time. */
+/* Read our signing key; ERR_NOT_FOUND when there is none yet. */
 static int
-load_sign_key(struct repo *r, const char *state_dir, struct err *e)
+read_sign_key(struct repo *r, const char *path, struct err *e)
 {
-	AUTO_FREE char *path = file_join(state_dir, SIGN_KEY_FILE);
 	AUTO_BUF struct buf text = BUF_INIT;
 	uint8_t secret[SIGN_SECRET_BYTES];
-	char hex[2 * SIGN_SECRET_BYTES + 2];
 
-	if (file_slurp_at(AT_FDCWD, path, 1024, &text, e) == -1) {
-		if (e->kind != ERR_NOT_FOUND)
-			return -1;
-		err_clear(e);
-		r->key = sign_key_new();
-		sign_key_secret(r->key, secret);
-		hex_encode(secret, sizeof(secret), hex);
-		hex[2 * SIGN_SECRET_BYTES] = '\n';
-		hex[2 * SIGN_SECRET_BYTES + 1] = '\0';
-		if (file_mkdirs_at(AT_FDCWD, state_dir, 0700, e) == -1)
-			return -1;
-		return file_publish_at(
-		    AT_FDCWD, path, hex, strlen(hex), 0600, FILE_WRITE_ONCE, e);
-	}
+	if (file_slurp_at(AT_FDCWD, path, 1024, &text, e) == -1)
+		return -1;
 	if (text.len > 0 && text.data[text.len - 1] == '\n')
 		text.len--;
 	if (hex_decode(buf_str(&text), secret, sizeof(secret)) == -1) {
@@ -204,6 +190,35 @@ load_sign_key(struct repo *r, const char *state_dir, struct err *e)
 	}
 	r->key = sign_key_from_secret(secret);
 	return 0;
+}
+
+/* Our signing key; made, and durable, before it is used the first time. */
+static int
+load_sign_key(struct repo *r, const char *state_dir, struct err *e)
+{
+	AUTO_FREE char *path = file_join(state_dir, SIGN_KEY_FILE);
+	AUTO_SIGN_KEY struct sign_key *fresh = NULL;
+	uint8_t secret[SIGN_SECRET_BYTES];
+	char hex[2 * SIGN_SECRET_BYTES + 2];
+
+	if (read_sign_key(r, path, e) == 0)
+		return 0;
+	if (e->kind != ERR_NOT_FOUND)
+		return -1;
+	fresh = sign_key_new();
+	sign_key_secret(fresh, secret);
+	hex_encode(secret, sizeof(secret), hex);
+	hex[2 * SIGN_SECRET_BYTES] = '\n';
+	hex[2 * SIGN_SECRET_BYTES + 1] = '\0';
+	if (file_mkdirs_at(AT_FDCWD, state_dir, 0700, e) == -1)
+		return -1;
+	/* Where another process is first, its key is ours too. */
+	if (file_publish_at(AT_FDCWD, path, hex, strlen(hex), 0600,
+		FILE_WRITE_ONCE, e) == -1 &&
+	    e->kind != ERR_CONFLICT)
+		return -1;
+	err_clear(e);
+	return read_sign_key(r, path, e);
 }
 
 /* Publish our public key as the next keys/N when it is not there. */
