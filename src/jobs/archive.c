@@ -371,7 +371,7 @@ archive_push(const struct settings *s, const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	AUTO_ARCHIVER struct archiver *a = NULL;
-	AUTO_ARCHIVE_READ struct archive_read *r = NULL;
+	AUTO_ARCHIVE_MEMBER struct archive_member *r = NULL;
 	AUTO_WAL_STORER struct wal_storer *storer = wal_storer_new();
 	struct archive_file f = { .fd = -1 };
 	AUTO_FD int fd = file_open_at(AT_FDCWD, path, O_RDONLY, 0, e);
@@ -384,7 +384,7 @@ archive_push(const struct settings *s, const char *path, struct err *e)
 	    f.name, sizeof(f.name), "%s", slash == NULL ? path : slash + 1);
 	f.fd = fd;
 	f.control_fd = control;
-	r = archive_read_file(a, &f, e);
+	r = archive_member_read(a, &f, e);
 	if (r == NULL)
 		return e->kind == ERR_NONE ? 0 : -1;
 	rc = archive_store_read(r, storer, &f.existed, e);

@@ -38,21 +38,21 @@ struct archive_file {
 };
 
 /* A file read and checked, on its way to the repository. */
-struct archive_read;
+struct archive_member;
 
 /*
  * Read f and check it.  Files are best given in the order of their names, by
  * one thread at a time: then a record that goes on in the next is seen whole.
  * NULL with *e, or with e->kind ERR_NONE when nothing is to be stored.
  */
-struct archive_read *
-archive_read_file(struct archiver *a, struct archive_file *f, struct err *e);
+struct archive_member *
+archive_member_read(struct archiver *a, struct archive_file *f, struct err *e);
 /* Store what was read; any thread, each with a storer of its own. */
-int archive_store_read(struct archive_read *r, struct wal_storer *storer,
+int archive_store_read(struct archive_member *r, struct wal_storer *storer,
     bool *existed, struct err *e);
-void archive_read_free(struct archive_read *r);
-AUTO_DEFINE(struct archive_read, archive_read_free);
-#define AUTO_ARCHIVE_READ AUTO(archive_read_free_auto)
+void archive_member_free(struct archive_member *r);
+AUTO_DEFINE(struct archive_member, archive_member_free);
+#define AUTO_ARCHIVE_MEMBER AUTO(archive_member_free_auto)
 
 /* ---- archive_work.c ---- */
 

@@ -32,7 +32,7 @@ struct archiver {
 	uint32_t timeline;
 };
 
-struct archive_read {
+struct archive_member {
 	struct lineage lineage;
 	char name[ARCHIVE_NAME_BYTES];
 	uint8_t *data;
@@ -65,7 +65,7 @@ archiver_free(struct archiver *a)
 }
 
 void
-archive_read_free(struct archive_read *r)
+archive_member_free(struct archive_member *r)
 {
 	if (r == NULL)
 		return;
@@ -153,7 +153,7 @@ system_id_of_control(int fd, uint64_t *system_id, struct err *e)
 /* ---- reading ---- */
 
 static int
-read_all(struct archive_read *r, int fd, off_t max, struct err *e)
+read_all(struct archive_member *r, int fd, off_t max, struct err *e)
 {
 	struct stat st;
 	ssize_t got;
@@ -174,7 +174,7 @@ read_all(struct archive_read *r, int fd, off_t max, struct err *e)
 
 /* Segment size and system identifier of a segment's long page header. */
 static int
-peek(const struct archive_read *r, uint64_t *system_id, struct err *e)
+peek(const struct archive_member *r, uint64_t *system_id, struct err *e)
 {
 	if (r->len < WAL_SEGMENT_BYTES_MIN ||
 	    !wal_segment_bytes_valid(le32_get(r->data + 32)) ||
@@ -194,8 +194,8 @@ peek(const struct archive_read *r, uint64_t *system_id, struct err *e)
 /* Go on with the WAL that was read before this segment.  1 when that went well,
  * 0 when it is other WAL, -1 when it breaks a rule there. */
 static int
-check_after_last(
-    struct archiver *a, struct archive_read *r, uint32_t timeline, uint64_t lsn)
+check_after_last(struct archiver *a, struct archive_member *r,
+    uint32_t timeline, uint64_t lsn)
 {
 	if (a->indexer == NULL || walindexer_position(a->indexer) != lsn ||
 	    a->timeline != timeline || strcmp(a->lineage, r->lineage.name) != 0)
@@ -211,7 +211,7 @@ check_after_last(
 
 /* Read it anew, alone or behind what the repository has. */
 static int
-check_anew(struct archiver *a, struct archive_read *r, uint32_t timeline,
+check_anew(struct archiver *a, struct archive_member *r, uint32_t timeline,
     uint64_t lsn, struct err *e)
 {
 	bool fits;
@@ -226,7 +226,7 @@ check_anew(struct archiver *a, struct archive_read *r, uint32_t timeline,
 
 /* Leave an indexer behind this segment for the next one. */
 static void
-prepare_next(struct archiver *a, const struct archive_read *r,
+prepare_next(struct archiver *a, const struct archive_member *r,
     uint32_t timeline, uint64_t lsn)
 {
 	struct walindexer *ix;
@@ -272,7 +272,7 @@ timeline_ends_here(const struct lineage *l, uint32_t timeline, uint64_t lsn)
 }
 
 static int
-check_segment(struct archiver *a, struct archive_read *r, struct err *e)
+check_segment(struct archiver *a, struct archive_member *r, struct err *e)
 {
 	uint32_t timeline;
 	uint64_t lsn;
@@ -302,7 +302,7 @@ check_segment(struct archiver *a, struct archive_read *r, struct err *e)
 /* ---- one file ---- */
 
 static int
-identify(struct archiver *a, struct archive_file *f, struct archive_read *r,
+identify(struct archiver *a, struct archive_file *f, struct archive_member *r,
     struct err *e)
 {
 	const struct cluster_settings *c = NULL;
@@ -318,10 +318,10 @@ identify(struct archiver *a, struct archive_file *f, struct archive_read *r,
 	return 0;
 }
 
-struct archive_read *
-archive_read_file(struct archiver *a, struct archive_file *f, struct err *e)
+struct archive_member *
+archive_member_read(struct archiver *a, struct archive_file *f, struct err *e)
 {
-	AUTO_ARCHIVE_READ struct archive_read *r = mem_zalloc(sizeof(*r));
+	AUTO_ARCHIVE_MEMBER struct archive_member *r = mem_zalloc(sizeof(*r));
 	uint32_t timeline;
 	uint64_t lsn;
 
@@ -352,7 +352,7 @@ archive_read_file(struct archiver *a, struct archive_file *f, struct err *e)
 }
 
 int
-archive_store_read(struct archive_read *r, struct wal_storer *storer,
+archive_store_read(struct archive_member *r, struct wal_storer *storer,
     bool *existed, struct err *e)
 {
 	char segment[WAL_NAME_BYTES];

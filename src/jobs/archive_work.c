@@ -110,7 +110,7 @@ run(void *arg)
 	struct err e;
 
 	for (;;) {
-		AUTO_ARCHIVE_READ struct archive_read *r = NULL;
+		AUTO_ARCHIVE_MEMBER struct archive_member *r = NULL;
 		int64_t began_us;
 
 		(void)pthread_mutex_lock(&w->reading);
@@ -118,7 +118,7 @@ run(void *arg)
 		began_us = clock_boot_us();
 		err_clear(&e);
 		if (j != NULL)
-			r = archive_read_file(w->archiver, &j->file, &e);
+			r = archive_member_read(w->archiver, &j->file, &e);
 		(void)pthread_mutex_unlock(&w->reading);
 		if (j == NULL)
 			return NULL;
