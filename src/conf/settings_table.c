@@ -170,7 +170,7 @@ const struct option settings_options[] = {
 	    .what = "Where this cluster's postgres and pg_ctl lie.  Not set: "
 	    "the usual folders are searched for its version." },
 	{ "wal_gap_alarm", CLUSTER(wal_gap_alarm_us), .type = OPTION_INTERVAL,
-	    .min = 5 * (MINUTE_US / 60), .max = DAY_US, .initial = "60s",
+	    .min = 15 * (MINUTE_US / 60), .max = DAY_US, .initial = "60s",
 	    .example = "5min",
 	    .what = "Raise an alarm when for so long nothing was heard from "
 	    "the server, or WAL that it has is not durable here." },

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -184,6 +185,27 @@ tell_space(struct watch *w)
 	(void)tell(w, sample);
 }
 
+/* Until the next round, or a word from the supervisor: look at once.  false
+ * when there is none any more. */
+static bool
+rest(struct watch *w)
+{
+	struct pollfd p = { w->fd, POLLIN, 0 };
+	json_t *m = NULL;
+	int rc;
+
+	if (w->fd == -1) {
+		clock_sleep_us(ROUND_US);
+		return true;
+	}
+	(void)poll(&p, 1, (int)(ROUND_US / 1000));
+	while ((rc = message_receive(w->fd, &m, NULL)) == 1) {
+		json_decref(m);
+		w->repository_us = 0;
+	}
+	return rc != 0;
+}
+
 int
 duty_watch(const struct settings *s, int fd, struct err *e)
 {
@@ -194,14 +216,13 @@ duty_watch(const struct settings *s, int fd, struct err *e)
 
 	for (i = 0; i < s->cluster_count; i++)
 		clusters[i].c = &s->clusters[i];
-	while (!child_stop_requested()) {
+	do {
 		if (clock_boot_us() >= w.repository_us)
 			look_at_repository(&w);
 		for (i = 0; i < s->cluster_count; i++)
 			tell_cluster(&w, &clusters[i]);
 		tell_space(&w);
-		clock_sleep_us(ROUND_US);
-	}
+	} while (!child_stop_requested() && rest(&w));
 	for (i = 0; i < s->cluster_count; i++)
 		json_decref(clusters[i].seen);
 	return child_check_stop(e);

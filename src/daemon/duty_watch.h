@@ -11,6 +11,8 @@
  *		receiver: what it says of itself
  *	site	time_us, free_bytes
  *	sample	for the history
+ *
+ * Any message to it means: look at once.
  */
 
 #include "base/err.h"

@@ -139,8 +139,11 @@ facts_job_ended(
 static void
 judge_gap(struct cluster_view *c, bool is_seen, int64_t when_us)
 {
-	int64_t newest_us = c->known.newest_backup_us;
+	/* Ids of backups have whole seconds; a job of ours began exactly then. */
+	int64_t newest_us = c->known.jobs[JOB_BACKUP].success_us;
 
+	if (newest_us < c->known.newest_backup_us)
+		newest_us = c->known.newest_backup_us;
 	if (!is_seen)
 		c->seen_gap_us = 0;
 	else if (c->seen_gap_us <= newest_us)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/judge.h"
+#include "daemon/message.h"
 #include "daemon/supervisor_int.h"
 
 /* Without a word from the history for so long, it has none. */
@@ -117,6 +118,20 @@ supervisor_plan(struct supervisor *v)
 
 /* ---- ending ---- */
 
+/* The repository is another now. */
+static void
+wake_watcher(const struct supervisor *v)
+{
+	const struct duty *watch = duties_find(v->duties, "watch", "");
+	AUTO_JSON json_t *m = NULL;
+
+	if (watch == NULL || watch->fd == -1)
+		return;
+	m = json_object();
+	json_set_str(m, "type", "look");
+	(void)message_send(watch->fd, m, NULL); /* or it looks by itself */
+}
+
 static void
 job_ended(struct supervisor *v, const struct duty *y, int exit_status)
 {
@@ -132,6 +147,7 @@ job_ended(struct supervisor *v, const struct duty *y, int exit_status)
 	facts_job_ended(c, job, exit_status, clock_now_us());
 	r = &c->known.jobs[job];
 	keep_job(v, c, job, r->failure_us == 0, c->job_error[job]);
+	wake_watcher(v);
 	log_event(LOG_LEVEL_INFO, "job_ended",
 	    r->failure_us == 0 ? "a job is done" : "a job has failed", "job",
 	    y->name, "cluster", y->cluster, "took",

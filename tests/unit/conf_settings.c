@@ -216,7 +216,7 @@ static const struct {
 	{ SITE MAIN "receive = maybe\n",
 	    "f.conf:5: \"maybe\" is not valid for receive", "yes or no" },
 	{ SITE MAIN "wal_gap_alarm = 1s\n",
-	    "f.conf:5: \"1s\" is not valid for wal_gap_alarm", "5s to 1d" },
+	    "f.conf:5: \"1s\" is not valid for wal_gap_alarm", "15s to 1d" },
 	{ SITE MAIN "slot = Has-Dash\n",
 	    "f.conf:5: \"Has-Dash\" is not valid for slot",
 	    "slot = pgkura_tokyo" },
