@@ -71,7 +71,13 @@ take_log(struct server_log *l, const char *text)
 		"database system", "entering standby", "started streaming",
 		"syncing data directory", "resetting unlogged", "checkpoint ",
 		"shutdown at recovery target", "recovery has paused", NULL };
+	/* guc-file.l: each wrong line of a file, before the file is refused. */
+	static const char *const complaints[] = { "unrecognized configuration",
+		"invalid value for parameter", "syntax error in file",
+		"parameter \"", NULL };
 
+	if (begins_with_one(text, complaints))
+		(void)snprintf(l->complaint, sizeof(l->complaint), "%s", text);
 	if (begins_with_one(text, telling))
 		(void)snprintf(l->newest, sizeof(l->newest), "%s", text);
 	if (strncmp(text, "redo starts at", 14) == 0)
@@ -92,7 +98,13 @@ take_fatal(struct server_log *l, const char *text)
 		"terminating ", "no pg_hba.conf entry", "password auth", NULL };
 
 	l->fatal_open = !begins_with_one(text, of_clients);
-	if (l->fatal_open)
+	if (!l->fatal_open)
+		return;
+	if (strncmp(text, "configuration file", 18) == 0 &&
+	    l->complaint[0] != '\0')
+		(void)snprintf(
+		    l->fatal, sizeof(l->fatal), "%s (%s)", text, l->complaint);
+	else
 		(void)snprintf(l->fatal, sizeof(l->fatal), "%s", text);
 }
 

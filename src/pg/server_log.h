@@ -24,7 +24,8 @@ struct server_log {
 	bool at_target;	  /* recovery has stopped at a target */
 	char newest[256]; /* what it says of its progress; "" */
 	char fatal[400];  /* the last reason to give up; "" */
-	bool fatal_open;  /* a DETAIL of it may follow */
+	char complaint[240]; /* the last about a line of a configuration file */
+	bool fatal_open;     /* a DETAIL of it may follow */
 };
 
 /* Follow what is written to path from now on; it is made when not there, and
