@@ -224,9 +224,10 @@ check_bad_requests(void)
 	AUTO_FREE char *old =
 	    raw_ask("{\"version\":9,\"request\":\"echo\"}\n", 1);
 	AUTO_FREE char *none = raw_ask("{\"version\":1}\n", 1);
-	AUTO_FREE char *two = raw_ask("{\"version\":1,\"request\":\"refuse\"}\n"
-				      "{\"version\":1,\"request\":\"refuse\"}\n",
-	    2);
+	AUTO_FREE char *two =
+	    raw_ask("{\"version\":1,\"request\":\"refuse\"}\n"
+		    "{\"version\":1,\"request\":\"refuse\"}\n",
+		2);
 	AUTO_FREE char *long_line = mem_alloc(CONTROL_REQUEST_MAX * 2);
 	AUTO_FREE char *refused = NULL;
 

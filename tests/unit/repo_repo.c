@@ -2,6 +2,9 @@
  * repositories: made once, opened, signed, sealed; lineages never mix.
  */
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "repo/manifest.h"
 #include "repo_scratch.h"
 
@@ -43,6 +46,38 @@ check_state_lost(void)
 	tap_ok(r != NULL && repo_sign(r, &doc, &e) == 0, "which signs");
 	tap_ok(r != NULL && repo_check_signature(r, &doc, "doc", &e) == 0,
 	    "and is known to the repository %s", e.text);
+}
+
+/* The duties of a daemon that starts for the first time do this together. */
+static void
+check_opened_at_once(void)
+{
+	struct err e = ERR_INIT;
+	char state[100];
+	unsigned int round, i, failed = 0;
+	int status;
+	pid_t pid;
+
+	for (round = 0; round < 10; round++) {
+		(void)snprintf(
+		    state, sizeof(state), "%s/race-%u", s.dir, round);
+		for (i = 0; i < 8; i++) {
+			pid = fork();
+			if (pid == -1)
+				tap_bail("could not fork");
+			if (pid == 0) {
+				AUTO_REPO struct repo *r =
+				    repo_open(s.url, state, true, &e);
+
+				_exit(r == NULL);
+			}
+		}
+		while (wait(&status) != -1)
+			failed += status != 0;
+	}
+	tap_u64(failed, 0,
+	    "eight processes that make the signing key at once "
+	    "agree on one");
 }
 
 static void
@@ -169,6 +204,7 @@ main(void)
 	check_made_once();
 	check_key_survives();
 	check_state_lost();
+	check_opened_at_once();
 	check_every_signed_bit();
 	check_every_sealed_bit();
 	check_lineages();
