@@ -20,6 +20,9 @@
 
 #define CLI_JSON_VERSION 1
 
+/* What makes "backup" of one and "backups" of more. */
+#define PLURAL(count) ((count) == 1 ? "" : "s")
+
 struct cli {
 	const struct cmd *cmd;
 	const char *config;	   /* --config */

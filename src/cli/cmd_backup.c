@@ -19,9 +19,10 @@ print_result(struct cli *cli, const struct backup_result *r)
 		    size_text(r->stored_bytes, stored),
 		    clock_interval(r->elapsed_us, took));
 		if (r->damaged_pages > 0)
-			(void)printf("%llu pages are damaged in the cluster; "
-				     "the backup has them as they are\n",
-			    (unsigned long long)r->damaged_pages);
+			(void)printf("%llu page%s damaged in the cluster; the "
+				     "backup has what is there\n",
+			    (unsigned long long)r->damaged_pages,
+			    r->damaged_pages == 1 ? " is" : "s are");
 		return;
 	}
 	j = json_object();
@@ -62,8 +63,9 @@ cmd_backup(struct cli *cli, int argc, char *argv[], struct err *e)
 	print_result(cli, &r);
 	if (r.damaged_pages > 0) {
 		(void)err_set(e, ERR_CORRUPT,
-		    "%llu pages of cluster \"%s\" are damaged",
-		    (unsigned long long)r.damaged_pages, c->name);
+		    "%llu damaged page%s in cluster \"%s\"",
+		    (unsigned long long)r.damaged_pages,
+		    PLURAL(r.damaged_pages), c->name);
 		return err_hint(e,
 		    "The backup is kept. Look at them with pg_amcheck and "
 		    "restore these relations from an older backup.");

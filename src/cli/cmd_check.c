@@ -84,7 +84,7 @@ cmd_check(struct cli *cli, int argc, char *argv[], struct err *e)
 	}
 	json_decref(out);
 	if (rc == 0 && faults > 0)
-		return err_set(e, ERR_REFUSED, "%u fault%s found", faults,
-		    faults == 1 ? "" : "s");
+		return err_set(
+		    e, ERR_REFUSED, "%u fault%s found", faults, PLURAL(faults));
 	return rc;
 }

@@ -26,5 +26,7 @@ cmd_config(struct cli *cli, int argc, char *argv[], struct err *e)
 		settings_show(cli->settings, cli->json, &text);
 	}
 	(void)fwrite(text.data, 1, text.len, stdout);
+	if (text.len > 0 && text.data[text.len - 1] != '\n')
+		(void)putchar('\n');
 	return 0;
 }

@@ -16,10 +16,12 @@ str(const json_t *o, const char *key)
 	return s == NULL ? "" : s;
 }
 
+/* "2026-11-21 03:04:05 warning name: message  key=value" */
 static void
 print_event(struct cli *cli, json_t *event)
 {
 	AUTO_BUF struct buf line = BUF_INIT;
+	char when[CLOCK_TEXT_BYTES];
 	const char *key;
 	json_t *value;
 
@@ -28,17 +30,19 @@ print_event(struct cli *cli, json_t *event)
 		(void)printf("%s\n", buf_str(&line));
 		return;
 	}
-	(void)printf("%s %s %s: %s", str(event, "time"), str(event, "level"),
+	(void)clock_local(
+	    json_integer_value(json_object_get(event, "time_us")), when);
+	(void)printf("%.19s %-7s %s: %s", when, str(event, "level"),
 	    str(event, "event"), str(event, "message"));
-	json_object_foreach(event, key, value)
+	json_object_foreach(json_object_get(event, "values"), key, value)
 	{
-		if (strcmp(key, "time") == 0 || strcmp(key, "level") == 0 ||
-		    strcmp(key, "event") == 0 || strcmp(key, "message") == 0 ||
-		    !json_is_string(value))
-			continue;
-		(void)printf("  %s=%s", key, json_string_value(value));
+		if (json_is_string(value) && strcmp(key, "hint") != 0)
+			(void)printf("  %s=%s", key, json_string_value(value));
 	}
 	(void)printf("\n");
+	if (str(json_object_get(event, "values"), "hint")[0] != '\0')
+		(void)printf("%20s%s\n", "",
+		    str(json_object_get(event, "values"), "hint"));
 }
 
 static int

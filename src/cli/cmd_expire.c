@@ -6,19 +6,28 @@ static void
 print_items(const struct expire_result *r, bool dry_run, bool explain)
 {
 	char bytes[SIZE_TEXT_BYTES];
+	bool any = false;
 	size_t i;
 
-	for (i = 0; i < r->count; i++)
+	for (i = 0; i < r->count; i++) {
+		any |= r->items[i].removed;
 		if (r->items[i].removed || explain)
 			(void)printf("%s %s: %s\n",
 			    !r->items[i].removed ? "keep"
 				: dry_run	 ? "would remove"
 						 : "removed",
 			    r->items[i].object, r->items[i].why);
-	(void)printf("%s %llu backups, %llu packs, %llu WAL segments, %s\n",
+	}
+	if (!any) {
+		(void)printf("nothing to remove\n");
+		return;
+	}
+	(void)printf("%s %llu backup%s, %llu pack%s, %llu WAL segment%s, %s\n",
 	    dry_run ? "would remove" : "removed",
-	    (unsigned long long)r->backups, (unsigned long long)r->packs,
-	    (unsigned long long)r->wal_segments, size_text(r->bytes, bytes));
+	    (unsigned long long)r->backups, PLURAL(r->backups),
+	    (unsigned long long)r->packs, PLURAL(r->packs),
+	    (unsigned long long)r->wal_segments, PLURAL(r->wal_segments),
+	    size_text(r->bytes, bytes));
 }
 
 static void

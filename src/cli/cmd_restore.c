@@ -216,8 +216,12 @@ cmd_restore(struct cli *cli, int argc, char *argv[], struct err *e)
 	if (cli_parse(cli, argc, argv, options, COUNT_OF(options), args, 0, 1,
 		NULL, e) == -1)
 		return -1;
-	if (f.to == NULL && !f.plan)
-		return err_set(e, ERR_USAGE, "say where with --to=DIRECTORY");
+	if (f.to == NULL && !f.plan) {
+		(void)err_set(e, ERR_USAGE, "there is no --to=DIRECTORY");
+		return err_hint(e,
+		    "Name an empty or new directory, or see with --plan what "
+		    "would be done.");
+	}
 	c = cli_cluster(cli, args[0], e);
 	if (c == NULL || set_target(&f, &o.target, e) == -1 ||
 	    set_timeline(f.timeline, &o.target, e) == -1 ||

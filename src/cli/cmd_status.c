@@ -47,9 +47,12 @@ print_receiver(const json_t *r)
 		(void)printf("  WAL       not received now\n");
 		return;
 	}
-	(void)printf("  WAL       %s, durable here up to %s, %s behind\n",
-	    str(r, "state"), str(r, "flushed"),
-	    size_text((uint64_t)num(r, "lag_bytes"), lag));
+	(void)printf("  WAL       %s", str(r, "state"));
+	if (str(r, "flushed")[0] != '\0')
+		(void)printf(", durable here up to %s, %s behind",
+		    str(r, "flushed"),
+		    size_text((uint64_t)num(r, "lag_bytes"), lag));
+	(void)printf("\n");
 	if (str(r, "error")[0] != '\0')
 		(void)printf("            %s\n", str(r, "error"));
 }
@@ -60,8 +63,11 @@ print_job(const char *name, const json_t *job, int64_t now_us)
 	char when[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES + 8];
 	const json_t *p = json_object_get(job, "progress");
 
-	(void)printf("  %-9s last success %s", name,
-	    ago(num(job, "success_us"), now_us, text));
+	if (num(job, "success_us") == 0)
+		(void)printf("  %-9s not done by pgkurad yet", name);
+	else
+		(void)printf("  %-9s last success %s", name,
+		    ago(num(job, "success_us"), now_us, text));
 	if (json_is_true(json_object_get(job, "running")) && p != NULL &&
 	    num(p, "total") > 0)
 		(void)printf(", running: %lld %%",
@@ -86,9 +92,12 @@ print_cluster(const json_t *c, int64_t now_us)
 	size_t i;
 
 	(void)printf("\ncluster %s\n", str(c, "name"));
-	(void)printf("  backups   %lld, the newest %s (%s)\n",
-	    (long long)num(c, "backups"), str(c, "newest_backup"),
-	    ago(num(c, "newest_backup_us"), now_us, text));
+	if (num(c, "backups") == 0)
+		(void)printf("  backups   none yet\n");
+	else
+		(void)printf("  backups   %lld, the newest %s (%s)\n",
+		    (long long)num(c, "backups"), str(c, "newest_backup"),
+		    ago(num(c, "newest_backup_us"), now_us, text));
 	print_receiver(json_object_get(c, "receiver"));
 	if (gap != NULL)
 		(void)printf("  GAP       timeline %lld, %s to %s\n",
@@ -141,10 +150,13 @@ print_without(struct cli *cli)
 		if (lineage_open(r, name, NULL, &l, &e) == -1 ||
 		    backup_list(&l, &ids, &count, &e) == -1)
 			(void)printf("\ncluster %s\n  %s\n", name, e.text);
+		else if (count == 0)
+			(void)printf(
+			    "\ncluster %s\n  backups   none yet\n", name);
 		else
 			(void)printf("\ncluster %s\n  backups   %zu, the "
 				     "newest %s\n",
-			    name, count, count == 0 ? "-" : ids[count - 1]);
+			    name, count, ids[count - 1]);
 		store_names_free(ids);
 	}
 	if (r == NULL)

@@ -13,9 +13,9 @@ print_result(struct cli *cli, const struct verify_result *r)
 		for (i = 0; i < r->finding_count; i++)
 			(void)printf("%s: %s\n", r->findings[i].object,
 			    r->findings[i].what);
-		(void)printf("%llu objects, %s read: %zu damaged\n",
-		    (unsigned long long)r->objects, size_text(r->bytes, bytes),
-		    r->finding_count);
+		(void)printf("%llu object%s, %s read: %zu damaged\n",
+		    (unsigned long long)r->objects, PLURAL(r->objects),
+		    size_text(r->bytes, bytes), r->finding_count);
 		return;
 	}
 	j = json_object();
@@ -62,7 +62,8 @@ cmd_verify(struct cli *cli, int argc, char *argv[], struct err *e)
 	verify_result_free(&r);
 	if (findings == 0)
 		return 0;
-	(void)err_set(e, ERR_CORRUPT, "%zu damaged objects", findings);
+	(void)err_set(e, ERR_CORRUPT, "%zu object%s damaged", findings,
+	    findings == 1 ? " is" : "s are");
 	return err_hint(e,
 	    "Take a new backup now. Backups that are not named above are "
 	    "sound.");

@@ -174,6 +174,8 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 			.wait_us =
 			    (int64_t)(wait_s % 86400) * CLOCK_SECOND_US },
 		    e);
-	(void)err_set(e, ERR_USAGE, "unrecognized \"wal %s\"", args[0]);
-	return err_hint(e, "There are: list, gaps, receive, push, fetch.");
+	if (strcmp(args[0], "push") == 0)
+		return err_set(e, ERR_USAGE, "\"wal push\" takes a path");
+	(void)err_set(e, ERR_USAGE, "there is no \"wal %s\"", args[0]);
+	return err_hint(e, "There are: list, gaps, receive.");
 }

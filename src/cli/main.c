@@ -9,6 +9,7 @@
 #include "base/child.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "conf/nearest.h"
 #include "config.h"
 
 static const char *const backup_examples[] = { "pgkura backup main", NULL };
@@ -40,8 +41,8 @@ static const struct cmd commands[] = {
 	{ "restore", "[CLUSTER] --to DIRECTORY",
 	    "bring a cluster back as it was at any moment", cmd_restore,
 	    CMD_NEEDS_CONF | CMD_JSON, restore_examples },
-	{ "wal", "list|gaps [CLUSTER]", "show the WAL that is there", cmd_wal,
-	    CMD_NEEDS_CONF | CMD_JSON, wal_examples },
+	{ "wal", "list|gaps|receive [CLUSTER]", "show the WAL that is there",
+	    cmd_wal, CMD_NEEDS_CONF | CMD_JSON, wal_examples },
 	{ "verify", "[CLUSTER [BACKUP]]", "read back and check what is stored",
 	    cmd_verify, CMD_NEEDS_CONF | CMD_JSON, verify_examples },
 	{ "expire", "[CLUSTER]", "remove what the retention no longer keeps",
@@ -82,6 +83,24 @@ find_command(const char *name)
 	return NULL;
 }
 
+static int
+unknown_command(const char *name)
+{
+	const char *names[COUNT_OF(commands)], *near;
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(commands); i++)
+		names[i] = commands[i].name;
+	near = nearest_word(name, names, COUNT_OF(commands));
+	(void)fprintf(stderr, "pgkura: there is no command \"%s\"\n", name);
+	if (near != NULL)
+		(void)fprintf(stderr, "HINT:  Perhaps you meant %s.\n", near);
+	else
+		(void)fprintf(
+		    stderr, "HINT:  \"pgkura --help\" lists the commands.\n");
+	return 2;
+}
+
 static void
 report(const char *command, const struct err *e)
 {
@@ -95,6 +114,7 @@ main(int argc, char *argv[])
 {
 	struct cli cli = { 0 };
 	struct err e = ERR_INIT;
+	int rc;
 
 	(void)setlocale(LC_ALL, "");
 	(void)setlocale(LC_NUMERIC, "C");
@@ -109,15 +129,14 @@ main(int argc, char *argv[])
 		return 0;
 	}
 	cli.cmd = find_command(argv[1]);
-	if (cli.cmd == NULL) {
-		(void)fprintf(stderr,
-		    "pgkura: unrecognized command \"%s\"\n"
-		    "HINT:  \"pgkura --help\" lists the commands.\n",
-		    argv[1]);
-		return 2;
-	}
+	if (cli.cmd == NULL)
+		return unknown_command(argv[1]);
 	child_catch_stop_signals();
-	if (cli.cmd->run(&cli, argc - 1, argv + 1, &e) == -1)
+	rc = cli.cmd->run(&cli, argc - 1, argv + 1, &e);
+	/* What a full disk swallowed was not said. */
+	if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0)
+		rc = err_sys(&e, "could not write to standard output");
+	if (rc == -1)
 		report(cli.cmd->name, &e);
 	else
 		err_clear(&e); /* what was met on the way and dealt with */

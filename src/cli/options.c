@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "conf/nearest.h"
 
 #define OPTIONS_MAX 40
 #define OPT_CONFIG  1000
@@ -105,12 +106,52 @@ make_longopts(const struct cli *cli, const struct cli_option *options,
 	return n;
 }
 
+/* The option that "--nmae=x" means; NULL when none is near. */
+static const char *
+nearest_option(const char *word, const struct option *longopts)
+{
+	const char *names[OPTIONS_MAX + 4];
+	char name[64];
+	size_t count = 0;
+
+	if (strncmp(word, "--", 2) != 0)
+		return NULL;
+	(void)snprintf(
+	    name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	while (longopts[count].name != NULL) {
+		names[count] = longopts[count].name;
+		count++;
+	}
+	return nearest_word(name, names, count);
+}
+
+/* What getopt_long() gave c for. */
+static int
+bad_option(const struct cli *cli, int c, const char *word,
+    const struct option *longopts, struct err *e)
+{
+	const char *near = nearest_option(word, longopts);
+
+	if (c == ':')
+		(void)err_set(
+		    e, ERR_USAGE, "option \"%s\" needs a value", word);
+	else if (optopt != 0 && strncmp(word, "--", 2) == 0)
+		(void)err_set(
+		    e, ERR_USAGE, "option \"%s\" takes no value", word);
+	else
+		(void)err_set(e, ERR_USAGE, "there is no option \"%s\"", word);
+	if (c != ':' && optopt == 0 && near != NULL)
+		return err_hint(e, "Perhaps you meant --%s.", near);
+	return err_hint(
+	    e, "\"pgkura %s --help\" lists the options.", cli->cmd->name);
+}
+
 static int
 parse_options(struct cli *cli, int argc, char *argv[],
     const struct cli_option *options, size_t option_count, struct err *e)
 {
 	struct option longopts[OPTIONS_MAX + 4];
-	int c;
+	int c, at = 1;
 
 	(void)make_longopts(cli, options, option_count, longopts);
 	optind = 1;
@@ -124,16 +165,13 @@ parse_options(struct cli *cli, int argc, char *argv[],
 			print_help(cli->cmd, options, option_count);
 			exit(0);
 		} else if (c == ':' || c == '?') {
-			(void)err_set(e, ERR_USAGE,
-			    c == ':' ? "option \"%s\" needs a value"
-				     : "unrecognized option \"%s\"",
-			    argv[optind - 1]);
-			return err_hint(e,
-			    "\"pgkura %s --help\" lists the options.",
-			    cli->cmd->name);
+			return bad_option(cli, c,
+			    argv[optind > at ? optind - 1 : optind], longopts,
+			    e);
 		} else if (set_option(&options[c - 1], optarg, e) == -1) {
 			return -1;
 		}
+		at = optind;
 	}
 	return 0;
 }
@@ -152,8 +190,9 @@ cli_parse(struct cli *cli, int argc, char *argv[],
 		(void)err_set(e, ERR_USAGE, "%s",
 		    n < min ? "an argument is missing"
 			    : "there are too many arguments");
-		return err_hint(e, "Usage: pgkura %s %s [OPTIONS]",
-		    cli->cmd->name, cli->cmd->args);
+		return err_hint(e, "Usage: pgkura %s%s%s [OPTIONS].",
+		    cli->cmd->name, cli->cmd->args[0] == '\0' ? "" : " ",
+		    cli->cmd->args);
 	}
 	for (i = 0; i < max; i++)
 		args[i] = i < n ? argv[optind + (int)i] : NULL;

@@ -69,6 +69,17 @@ table_cell(struct table *t, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* The last column of a row that has text; blanks behind it are not printed. */
+static size_t
+row_end(const struct table *t, size_t row)
+{
+	size_t end = t->columns;
+
+	while (end > 1 && t->text[row * t->columns + end - 1][0] == '\0')
+		end--;
+	return end;
+}
+
 void
 table_print(struct table *t, FILE *out)
 {
@@ -82,8 +93,11 @@ table_print(struct table *t, FILE *out)
 	}
 	for (i = 0; i < t->cells; i++) {
 		size_t column = i % t->columns;
-		bool last = column + 1 == t->columns;
+		size_t end = row_end(t, i / t->columns);
+		bool last = column + 1 == end;
 
+		if (column >= end)
+			continue;
 		if (t->right[column])
 			(void)fprintf(
 			    out, "%*s", (int)widths[column], t->text[i]);

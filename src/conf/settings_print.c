@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "conf/conninfo.h"
 #include "conf/settings.h"
 #include "conf/settings_table.h"
 
@@ -191,6 +192,21 @@ is_initial(const struct option *o, const char *text)
 	return strcmp(buf_str(&initial), text) == 0;
 }
 
+/* As option_get(), but without secrets. */
+static bool
+shown_value(const struct option *o, const void *base, struct buf *out)
+{
+	AUTO_BUF struct buf value = BUF_INIT;
+
+	if (!option_get(o, base, &value))
+		return false;
+	if (o->type == OPTION_CONNINFO)
+		conninfo_mask(buf_str(&value), out);
+	else
+		buf_put(out, value.data, value.len);
+	return true;
+}
+
 static void
 show_text(enum option_scope scope, const void *base, struct buf *out)
 {
@@ -202,7 +218,7 @@ show_text(enum option_scope scope, const void *base, struct buf *out)
 
 		if (o->scope != scope)
 			continue;
-		if (!option_get(o, base, &value))
+		if (!shown_value(o, base, &value))
 			buf_printf(out, "# %s is not set\n", o->key);
 		else
 			buf_printf(out, "%s = %s%s\n", o->key, buf_str(&value),
@@ -223,7 +239,7 @@ show_json(enum option_scope scope, const void *base)
 
 		if (o->scope != scope)
 			continue;
-		if (option_get(o, base, &value))
+		if (shown_value(o, base, &value))
 			json_set_str(object, o->key, buf_str(&value));
 		else
 			(void)json_object_set_new(object, o->key, json_null());

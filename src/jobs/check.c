@@ -8,17 +8,12 @@
 
 #include "jobs/check_int.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/child.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/mem.h"
-#include "base/size.h"
-#include "pg/server.h"
 #include "repo/walarchive.h"
 
 void
@@ -62,87 +57,6 @@ check_result_free(struct check_result *r)
 	}
 	free(r->items);
 	(void)memset(r, 0, sizeof(*r));
-}
-
-/* ---- files of this site ---- */
-
-static void
-check_conf(struct check *k)
-{
-	const char *path = k->settings->path;
-	struct stat st;
-	size_t i;
-	bool password = false;
-
-	if (path == NULL || stat(path, &st) == -1)
-		return;
-	for (i = 0; i < k->settings->cluster_count; i++)
-		password |= strstr(k->settings->clusters[i].conninfo,
-				"password=") != NULL;
-	if (password && (st.st_mode & 077) != 0)
-		check_say(k, CHECK_FAULT, "configuration",
-		    "Take the password out (use passfile=, .pgpass), or "
-		    "\"chmod 600\" the file.",
-		    "\"%s\" holds a password and others can read it", path);
-	else
-		check_say(k, CHECK_OK, "configuration", NULL, "\"%s\"", path);
-}
-
-static void
-check_dir(struct check *k, const char *what, const char *path)
-{
-	struct err e = ERR_INIT;
-	AUTO_FREE char *probe =
-	    mem_printf("%s/.probe.%ld", path, (long)getpid());
-
-	if (file_mkdirs_at(AT_FDCWD, path, 0700, &e) == -1 ||
-	    file_publish_at(AT_FDCWD, probe, "x", 1, 0600, FILE_REPLACE, &e) ==
-		-1 ||
-	    file_unlink_at(AT_FDCWD, probe, &e) == -1) {
-		if (e.hint[0] == '\0')
-			(void)err_hint(&e,
-			    "Let the user that runs pgkura own \"%s\".", path);
-		check_fault(k, what, &e);
-		return;
-	}
-	check_say(k, CHECK_OK, what, NULL, "\"%s\" can be written", path);
-}
-
-static void
-check_repository(struct check *k)
-{
-	const struct settings *s = k->settings;
-	struct err e = ERR_INIT;
-	uint64_t bytes;
-	char free_text[SIZE_TEXT_BYTES], want[SIZE_TEXT_BYTES];
-	const char *local;
-
-	k->repo = repo_open(s->repository, s->state_dir, true, &e);
-	if (k->repo == NULL) {
-		check_fault(k, "repository", &e);
-		return;
-	}
-	local = store_local_path(repo_store(k->repo));
-	if (local == NULL) {
-		check_say(
-		    k, CHECK_OK, "repository", NULL, "\"%s\"", s->repository);
-		return;
-	}
-	check_dir(k, "repository", local);
-	if (file_free_bytes(local, &bytes, &e) == -1) {
-		check_fault(k, "repository space", &e);
-		return;
-	}
-	(void)size_text(bytes, free_text);
-	if (bytes < s->min_free_bytes)
-		check_say(k, CHECK_FAULT, "repository space",
-		    "Make room; \"pgkura expire --dry-run --explain\" says what "
-		    "could go.",
-		    "%s free, min_free_bytes is %s", free_text,
-		    size_text(s->min_free_bytes, want));
-	else
-		check_say(k, CHECK_OK, "repository space", NULL, "%s free",
-		    free_text);
 }
 
 /* ---- what the repository has of the cluster ---- */
@@ -243,32 +157,10 @@ check_receiver(struct check *k)
 	if (pid > 0)
 		check_say(
 		    k, CHECK_OK, "receiver", NULL, "running (process %d)", pid);
-	else
+	else if (k->daemon_runs)
 		check_say(k, CHECK_WARNING, "receiver",
-		    "Start pgkurad: \"systemctl enable --now pgkurad\".",
+		    "\"pgkura status\" and \"pgkura events\" say why.",
 		    "not running: WAL is not received now");
-}
-
-/* ---- programs ---- */
-
-static void
-check_programs(struct check *k)
-{
-	AUTO_BUF struct buf dir = BUF_INIT;
-	struct err e = ERR_INIT;
-
-	if (k->major != 0) {
-		if (server_find_bindir(
-			k->major, k->cluster->bindir, &dir, &e) == -1)
-			check_say(k, CHECK_NOTE, "server programs",
-			    "Install postgresql-server of this version where "
-			    "you mean to restore.",
-			    "%s: \"restore --start\" will not work here",
-			    e.text);
-		else
-			check_say(k, CHECK_OK, "server programs", NULL, "%s",
-			    buf_str(&dir));
-	}
 }
 
 int
@@ -279,9 +171,10 @@ check_run(const struct settings *s, const struct cluster_settings *c,
 
 	(void)memset(result, 0, sizeof(*result));
 	check_conf(&k);
-	check_dir(&k, "state directory", s->state_dir);
+	check_state(&k);
 	check_repository(&k);
-	check_server(&k);
+	check_runtime(&k);
+	check_connect(&k);
 	check_programs(&k);
 	check_receiver(&k);
 	check_lineage(&k);

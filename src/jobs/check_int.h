@@ -15,7 +15,7 @@ struct check {
 	struct repo *repo;	 /* NULL when it cannot be opened */
 	struct session *session; /* check_server.c */
 	int major;		 /* of the server, 0 unknown */
-	bool standby;
+	bool daemon_runs;
 };
 
 /* Add one line; remedy NULL when all is well. */
@@ -25,7 +25,18 @@ void check_say(struct check *k, enum check_verdict verdict, const char *what,
 /* A fault whose cause and remedy are an error's text and hint. */
 void check_fault(struct check *k, const char *what, const struct err *e);
 
-/* ---- check_server.c ---- */
+/* ---- check_site.c: files and programs of this site ---- */
+void check_conf(struct check *k);
+void check_state(struct check *k);
+void check_repository(struct check *k); /* opens k->repo */
+void check_runtime(struct check *k);
+void check_programs(struct check *k);
+
+/* ---- check_connect.c ---- */
+void check_connect(struct check *k); /* and what the server says */
+
+/* ---- check_server.c: over k->session ---- */
 void check_server(struct check *k);
+void check_slot_lost(struct check *k, struct session *sql);
 
 #endif /* !JOBS_CHECK_INT_H */

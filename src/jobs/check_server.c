@@ -135,6 +135,31 @@ check_slot(struct check *k)
 		    name, lsn_text(slot.restart_lsn, lsn));
 }
 
+void
+check_slot_lost(struct check *k, struct session *sql)
+{
+	AUTO_BUF struct buf query = BUF_INIT, status = BUF_INIT;
+	struct err e = ERR_INIT;
+	bool found;
+
+	if (!k->cluster->receive || k->cluster->slot[0] == '\0')
+		return;
+	buf_printf(&query, /* letters, digits and "_" only */
+	    "SELECT wal_status FROM pg_replication_slots WHERE slot_name = "
+	    "'%s'",
+	    k->cluster->slot);
+	if (session_query_value(sql, buf_str(&query), &status, &found, &e) ==
+		0 &&
+	    found && strcmp(buf_str(&status), "lost") == 0)
+		check_say(k, CHECK_WARNING, "slot",
+		    "The receiver makes it anew, and a backup closes the gap. "
+		    "Raise max_slot_wal_keep_size if this site may be away for "
+		    "longer.",
+		    "\"%s\" is lost: it held more than "
+		    "max_slot_wal_keep_size",
+		    k->cluster->slot);
+}
+
 /* A receiver flushes and never applies: remote_apply would wait for ever. */
 static void
 check_synchronous(struct check *k)
@@ -200,18 +225,6 @@ check_backup_source(struct check *k)
 void
 check_server(struct check *k)
 {
-	struct err e = ERR_INIT;
-	struct session_identity id;
-
-	k->session = session_open(
-	    k->cluster->conninfo, SESSION_REPLICATION, "pgkura_check", &e);
-	if (k->session == NULL || session_identify(k->session, &id, &e) == -1) {
-		check_fault(k, "connection", &e);
-		session_close(steal_ptr(&k->session));
-		return;
-	}
-	check_say(k, CHECK_OK, "connection", NULL, "%s, system %llu",
-	    session_where(k->session), (unsigned long long)id.system_id);
 	check_version(k);
 	check_wal_settings(k);
 	check_slot_bound(k);
@@ -219,5 +232,4 @@ check_server(struct check *k)
 	check_synchronous(k);
 	check_archive(k);
 	check_backup_source(k);
-	session_close(steal_ptr(&k->session));
 }

@@ -1,9 +1,10 @@
 /*
  * expire: remove what the retention no longer asks for.
  *
- *	backups: all but the newest keep_backups and those younger than keep_age
- *	    are withdrawn: their root moves to withdrawn/<id>, from where it can
- *	    be brought back until the grace time is over
+ *	backups: all but the newest keep_backups, those younger than keep_age
+ *	    and the one before them, from which moments within keep_age are
+ *	    restored, are withdrawn: their root moves to withdrawn/<id>, from
+ *	    where it can be brought back until the grace time is over
  *	WAL: what no kept backup can use
  *	packs: those that no root names, grace time after they were written and
  *	    never while a backup runs here
@@ -22,6 +23,8 @@
 #include "jobs/jobs.h"
 #include "repo/walarchive.h"
 
+#define WHY_BYTES 160
+
 struct expiry {
 	const struct settings *settings;
 	const struct cluster_settings *cluster;
@@ -35,6 +38,8 @@ struct expiry {
 	/* Kept backups: where their WAL begins. */
 	struct wal_span *starts;
 	size_t start_count;
+	int64_t
+	    newer_us; /* when the backup behind the judged one ended; 0 none */
 };
 
 static void item(struct expiry *x, bool removed, char *object, const char *fmt,
@@ -131,34 +136,51 @@ keep_backup(struct expiry *x, const struct root *r, const char *why)
 	item(x, false, mem_printf("backup %s", r->id), "%s", why);
 }
 
-/* One backup; newer is how many readable ones are newer. */
+/* Why a backup is kept, into why; "" when it is not.  newer is how many
+ * readable ones are newer. */
+static const char *
+why_kept(const struct expiry *x, const struct root *r, size_t newer,
+    char why[WHY_BYTES])
+{
+	const struct cluster_settings *c = x->cluster;
+	char age[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES];
+
+	why[0] = '\0';
+	(void)clock_interval(c->keep_age_us, text);
+	if (newer < c->keep_backups || newer == 0)
+		(void)snprintf(why, WHY_BYTES, "it is among the newest %u",
+		    c->keep_backups);
+	else if (r->finished_us + c->keep_age_us > x->now_us)
+		(void)snprintf(why, WHY_BYTES, "its age is %s, kept for %s",
+		    clock_interval(x->now_us - r->finished_us, age), text);
+	else if (x->newer_us + c->keep_age_us > x->now_us)
+		(void)snprintf(why, WHY_BYTES,
+		    "moments up to %s ago are restored from it", text);
+	else if (being_read(x, r->id))
+		(void)snprintf(why, WHY_BYTES, "it is in use now");
+	return why;
+}
+
 static int
 judge_backup(struct expiry *x, const char *id, size_t newer, struct err *e)
 {
-	const struct cluster_settings *c = x->cluster;
 	AUTO_ROOT struct root r;
-	char why[160], age[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES];
+	char why[WHY_BYTES], age[CLOCK_TEXT_BYTES];
 
 	if (root_read(&x->lineage, id, &r, e) == -1)
 		return -1;
-	(void)clock_interval(x->now_us - r.finished_us, age);
-	if (newer < c->keep_backups || newer == 0)
-		(void)snprintf(why, sizeof(why), "it is among the newest %u",
-		    c->keep_backups);
-	else if (r.finished_us + c->keep_age_us > x->now_us)
-		(void)snprintf(why, sizeof(why), "its age is %s, kept for %s",
-		    age, clock_interval(c->keep_age_us, text));
-	else if (being_read(x, id))
-		(void)snprintf(why, sizeof(why), "it is in use now");
-	else {
-		item(x, true, mem_printf("backup %s", id),
-		    "%zu newer ones are kept, its age is %s", newer, age);
-		x->result->backups++;
-		need_packs(x, &r, "withdrawn backup");
-		return withdraw(x, id, e);
+	if (why_kept(x, &r, newer, why)[0] != '\0') {
+		keep_backup(x, &r, why);
+		x->newer_us = r.finished_us;
+		return 0;
 	}
-	keep_backup(x, &r, why);
-	return 0;
+	item(x, true, mem_printf("backup %s", id),
+	    "%zu newer ones are kept, its age is %s", newer,
+	    clock_interval(x->now_us - r.finished_us, age));
+	x->newer_us = r.finished_us;
+	x->result->backups++;
+	need_packs(x, &r, "withdrawn backup");
+	return withdraw(x, id, e);
 }
 
 static int
