@@ -9,7 +9,8 @@
  *	                  thread       thread
  *
  * The receiver owns the row and the open segments; threads read the bytes and
- * say when they are stored.
+ * say when they are stored.  A segment appears in the repository only after the
+ * one before it: there is never a hole, whenever we are killed.
  */
 
 #include <pthread.h>
@@ -31,8 +32,16 @@ struct publisher {
 	struct receive_segment *first, *last;
 	unsigned int count, max;
 	uint64_t durable_lsn;
-	pthread_mutex_t lock; /* guards done and err of segments */
+	pthread_mutex_t lock; /* guards done and err of segments, and ... */
 	pthread_cond_t done;
+	uint64_t stored_lsn; /* ... up to where all is stored */
+	uint64_t failed_lsn; /* ... the first that could not be; UINT64_MAX */
+};
+
+/* What a thread works on. */
+struct work {
+	struct publisher *p;
+	const struct receive_segment *s;
 };
 
 struct receive_segment *
@@ -57,24 +66,59 @@ receive_segment_free(struct receive_segment *s)
 	free(s);
 }
 
+/* Wait until all segments before ours are stored. */
+static int
+wait_turn(void *arg, struct err *e)
+{
+	const struct work *w = arg;
+	struct publisher *p = w->p;
+	bool failed;
+
+	(void)pthread_mutex_lock(&p->lock);
+	while (
+	    p->failed_lsn > w->s->start_lsn && p->stored_lsn < w->s->start_lsn)
+		(void)pthread_cond_wait(&p->done, &p->lock);
+	failed = p->failed_lsn < w->s->start_lsn;
+	(void)pthread_mutex_unlock(&p->lock);
+	return failed ? err_set(e, ERR_TRANSIENT,
+			    "an earlier WAL segment could not be stored")
+		      : 0;
+}
+
+/* How it went with s. */
+static void
+finish(struct publisher *p, struct receive_segment *s, const struct err *e)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	s->err = *e;
+	s->done = true;
+	if (e->kind == ERR_NONE)
+		p->stored_lsn = s->end_lsn;
+	else if (s->start_lsn < p->failed_lsn)
+		p->failed_lsn = s->start_lsn;
+	(void)pthread_cond_broadcast(&p->done);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
 static void *
 run(void *arg)
 {
 	struct publisher *p = arg;
 	AUTO_WAL_STORER struct wal_storer *storer = wal_storer_new();
 	struct receive_segment *s;
+	struct work work = { p, NULL };
 	struct err e;
 	bool existed;
 
+	wal_storer_set_turn(storer, wait_turn, &work);
 	while ((s = queue_get(p->queue)) != NULL) {
 		err_clear(&e);
+		work.s = s;
 		(void)wal_store_checked(storer, &p->lineage, &s->index,
 		    wal_open_data(s->open), p->level, &existed, &e);
-		(void)pthread_mutex_lock(&p->lock);
-		s->err = e;
-		s->done = true;
-		(void)pthread_cond_signal(&p->done);
-		(void)pthread_mutex_unlock(&p->lock);
+		if (existed && e.kind == ERR_NONE)
+			(void)wait_turn(&work, &e);
+		finish(p, s, &e);
 	}
 	return NULL;
 }
@@ -88,7 +132,8 @@ publisher_new(const struct lineage *l, int level, uint64_t durable_lsn)
 
 	p->lineage = *l;
 	p->level = level;
-	p->durable_lsn = durable_lsn;
+	p->durable_lsn = p->stored_lsn = durable_lsn;
+	p->failed_lsn = UINT64_MAX;
 	p->max = fit > ROW_MAX ? ROW_MAX : fit < 2 ? 2 : (unsigned int)fit;
 	p->queue = queue_new(p->max);
 	(void)pthread_mutex_init(&p->lock, NULL);

@@ -277,18 +277,25 @@ static int
 make_plan(struct receiver *r, uint64_t slot_lsn, struct err *e)
 {
 	AUTO_FREE struct wal_span *spans = NULL;
+	struct session_identity now;
 	struct receive_facts f = {
 		.segment_bytes = r->lineage.facts.segment_bytes,
 		.server_timeline = r->identity.timeline,
-		.server_end_lsn = r->identity.flush_lsn,
 		.history = &r->history,
 		.slot_lsn = slot_lsn,
 		.from_lsn = r->options->from_lsn,
 		.after_gap = r->after_gap,
 	};
 
-	if (wal_spans(&r->lineage, &spans, &f.span_count, e) == -1)
+	/* The server's end after ours: archive_command may bring WAL now. */
+	if (wal_spans(&r->lineage, &spans, &f.span_count, e) == -1 ||
+	    session_identify(r->session, &now, e) == -1)
 		return -1;
+	if (now.timeline != r->identity.timeline)
+		return err_set(e, ERR_TRANSIENT,
+		    "the server is being promoted to timeline %u",
+		    now.timeline);
+	f.server_end_lsn = now.flush_lsn;
 	f.spans = spans;
 	if (receive_plan_make(&f, &r->plan, e) == -1)
 		return -1;

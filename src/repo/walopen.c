@@ -106,7 +106,8 @@ open_folder(const struct lineage *l, struct err *e)
 	if (rootfd == -1)
 		return -1;
 	(void)lineage_key(l, key, WAL_OPEN_FOLDER);
-	if (file_mkdirs_at(rootfd, key, 0700, e) == -1)
+	if (faccessat(rootfd, key, F_OK, 0) == -1 &&
+	    file_mkdirs_at(rootfd, key, 0700, e) == -1)
 		return -1;
 	return file_open_at(rootfd, key, O_RDONLY | O_DIRECTORY, 0, e);
 }

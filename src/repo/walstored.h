@@ -41,6 +41,12 @@ void wal_storer_free(struct wal_storer *w);
 AUTO_DEFINE(struct wal_storer, wal_storer_free);
 #define AUTO_WAL_STORER AUTO(wal_storer_free_auto)
 
+/* Called when a segment is written and is to appear: returns 0 when its turn
+ * has come, or -1 with *e: then it does not appear. */
+typedef int wal_storer_turn(void *arg, struct err *e);
+void
+wal_storer_set_turn(struct wal_storer *w, wal_storer_turn *turn, void *arg);
+
 /*
  * Store header->plain_bytes bytes at data under key, with index x, durable when
  * it returns 0.  level is the most that is spent: where a sample gains little

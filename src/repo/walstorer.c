@@ -3,8 +3,10 @@
  */
 
 #include <assert.h>
+#include <fcntl.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "codec/zcodec.h"
 #include "repo/walstored.h"
@@ -21,6 +23,8 @@ struct wal_storer {
 	struct buf footer;
 	struct sha256 *sha256;
 	struct walfile_trailer trailer;
+	wal_storer_turn *turn; /* NULL: at any time */
+	void *turn_arg;
 };
 
 struct wal_storer *
@@ -30,6 +34,13 @@ wal_storer_new(void)
 
 	w->zcodec = zcodec_new();
 	return w;
+}
+
+void
+wal_storer_set_turn(struct wal_storer *w, wal_storer_turn *turn, void *arg)
+{
+	w->turn = turn;
+	w->turn_arg = arg;
 }
 
 void
@@ -152,9 +163,26 @@ write_object(struct wal_storer *w, const struct lineage *l, const char *key,
 	level = choose_level(w, data, h->plain_bytes, level);
 	if (store_write(out, header, sizeof(header), e) == -1 ||
 	    write_body(w, out, h, data, level, e) == -1 ||
-	    write_footer(w, out, h, x, e) == -1)
+	    write_footer(w, out, h, x, e) == -1 ||
+	    (w->turn != NULL && w->turn(w->turn_arg, e) == -1))
 		return -1;
 	return store_commit(out, e);
+}
+
+/*
+ * Who stored the object may have ended before its folder was synced: what is
+ * there is only durable once that has been done.
+ */
+static int
+sync_folder(const struct lineage *l, const char *key, struct err *e)
+{
+	const char *root = store_local_path(repo_store(l->repo));
+	AUTO_FREE char *path = NULL;
+
+	if (root == NULL)
+		return 0;
+	path = mem_printf("%s/%.*s", root, (int)(strrchr(key, '/') - key), key);
+	return file_sync_dir_at(AT_FDCWD, path, e);
 }
 
 /* 1 the same bytes are there, 0 nothing is, -1 others are (ERR_CONFLICT). */
@@ -169,7 +197,7 @@ compare(const struct lineage *l, const char *key, const uint8_t *data,
 		return found;
 	sha256_of(data, len, here);
 	if (memcmp(there, here, sizeof(here)) == 0)
-		return 1;
+		return sync_folder(l, key, e) == -1 ? -1 : 1;
 	(void)err_set(e, ERR_CONFLICT,
 	    "WAL segment \"%s\" is in the repository with other bytes",
 	    strrchr(key, '/') + 1);

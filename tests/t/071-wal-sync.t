@@ -88,12 +88,14 @@ my $bulk = Kura::spawn(Kura::client('psql'), '-XAtq', '-d', $primary->conninfo,
 	'-c', q{SET synchronous_commit = local; CREATE TABLE big AS
 		SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 200000) i});
 
+my @told; # by receivers
 srand($ENV{PGKURA_SEED} // time);
 diag('seed ' . srand()) if $ENV{PGKURA_SEED};
 for my $kill (1 .. $kills) {
 	sleep(0.05 + rand(0.5));
 	$receiver->kill('KILL');
 	$receiver->wait(10);
+	push @told, $receiver->err;
 	if ($kill == int($kills / 2)) {
 		Kura::run('rm', '-rf', $site->state);
 		Kura::run(Kura::as_user('mkdir', $site->state));
@@ -118,6 +120,8 @@ my @said = map { said($_) } @sessions;
 cmp_ok(scalar(@said), '>', 50, scalar(@said) . ' commits were acknowledged');
 
 my $spans = $site->json('wal', 'list', 'main')->{spans};
-is(scalar(@$spans), 1, 'what is there has no hole');
+is(scalar(@$spans), 1, 'what is there has no hole')
+    or diag(join("\n", map { "$_->{start_lsn} $_->{end_lsn}" } @$spans),
+	"\n", @told);
 check_all_there($site, $spans, @said);
 done_testing();
