@@ -36,9 +36,8 @@ print_help(const struct cmd *cmd, const struct cli_option *options,
 	    cmd->args);
 	for (i = 0; i < option_count; i++)
 		print_option(options[i].name, options[i].arg, options[i].what);
-	print_option("config", "FILE",
-	    "configuration (default $PGKURA_CONF or " SETTINGS_DEFAULT_PATH
-	    ")");
+	print_option(
+	    "config", "FILE", "else $PGKURA_CONF, else " SETTINGS_DEFAULT_PATH);
 	if ((cmd->needs & CMD_JSON) != 0)
 		print_option("json", NULL, "print JSON for programs");
 	print_option("help", NULL, "show this");

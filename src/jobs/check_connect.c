@@ -69,7 +69,7 @@ say_rule(struct check *k, const struct err *e)
 
 	check_fault(k, "pg_hba.conf", e);
 	if (s != NULL)
-		check_say(k, CHECK_NOTE, "pg_hba.conf", NULL,
+		check_say(k, CHECK_NOTE, "pg_hba.conf, all", NULL,
 		    "a line with database \"all\" lets %s in; for "
 		    "replication it must say \"replication\"",
 		    session_where(s));
