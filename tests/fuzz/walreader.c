@@ -27,6 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define HEADER_BYTES 6
 #define CHANGES_MAX  8
+/* Each segment switch adds filler: enough is enough. */
+#define WAL_BYTES_MAX ((size_t)2 << 20)
 /* A record with this in its xid's high byte breaks off with its page. */
 #define XID_BREAK 0xee
 
@@ -180,7 +182,7 @@ put_records(struct walmaker *m, const uint8_t *data, size_t len)
 	size_t at = 0, used;
 
 	buf_put(&copy, data, len);
-	while (at < len) {
+	while (at < len && m->out.len < WAL_BYTES_MAX) {
 		used = put_record(m, copy.data + at, len - at);
 		if (used == 0)
 			break;

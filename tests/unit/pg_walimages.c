@@ -110,6 +110,44 @@ many_blocks_are_kept_apart(void)
 	tap_u64(walimages_restored_count(w), 33334, "restored are a third");
 }
 
+static struct walimages_key
+key_of_part(unsigned int part, uint32_t value)
+{
+	struct walimages_key key = sample;
+
+	if (part == 0)
+		key.tablespace = value;
+	else if (part == 1)
+		key.database = value;
+	else if (part == 2)
+		key.relation = value;
+	else if (part == 3)
+		key.block = value;
+	else
+		key.fork = (uint8_t)value;
+	return key;
+}
+
+/* So many that they meet in the table: only one part tells them apart. */
+static void
+keys_that_differ_in_one_part_are_kept_apart(void)
+{
+	struct walimages_key key;
+	uint32_t count, i;
+	unsigned int part;
+
+	for (part = 0; part < 5; part++) {
+		AUTO_WALIMAGES struct walimages *w = walimages_new();
+
+		count = part == 4 ? 256 : 5000;
+		for (i = 0; i < count; i++) {
+			key = key_of_part(part, i);
+			(void)walimages_want(w, &key, NULL);
+		}
+		tap_u64(walimages_count(w), count, "by part %u", part);
+	}
+}
+
 static void
 the_set_is_bounded(void)
 {
@@ -132,6 +170,7 @@ main(void)
 	only_what_overwrites_the_page_counts();
 	each_part_of_a_key_counts();
 	many_blocks_are_kept_apart();
+	keys_that_differ_in_one_part_are_kept_apart();
 	the_set_is_bounded();
 	return tap_done();
 }

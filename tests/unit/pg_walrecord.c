@@ -292,6 +292,37 @@ wrong_fragments_are_refused(void)
 }
 
 static void
+the_last_block_id_is_32(void)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct walreader_record r;
+
+	buf_put_u8(&b, 32);
+	buf_put_u8(&b, 0);
+	buf_put_le16(&b, 0);
+	put_relation(&b, 1, 1);
+	tap_ok(decode(&r, 15, 10, &b, NULL) == 0 && r.blocks[0].id == 32,
+	    "block 32");
+}
+
+/* A header of main data that ends with the record. */
+static void
+cut_headers_are_refused(void)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	buf_put_u8(&b, 255);
+	refuses(&b, "a fragment header is cut short");
+	b.data[0] = 254;
+	refuses(&b, "a fragment header is cut short");
+	buf_put_le16(&b, 0);
+	refuses(&b, "a fragment header is cut short");
+	b.data[0] = 253;
+	b.len = 2;
+	refuses(&b, "a fragment header is cut short");
+}
+
+static void
 resource_managers_exist(void)
 {
 	static const struct {
@@ -330,6 +361,8 @@ main(void)
 	no_shorter_record_is_read();
 	images_are_read_as_their_version_means();
 	wrong_fragments_are_refused();
+	the_last_block_id_is_32();
+	cut_headers_are_refused();
 	resource_managers_exist();
 	free(raw);
 	return tap_done();
