@@ -174,12 +174,38 @@ find_interrupted(struct backup *b, struct err *e)
 	return 0;
 }
 
+/*
+ * An id that sorts behind those of all backups, also when two begin within one
+ * second or the clock was set back: what is newest is told by ids.
+ */
+static int
+make_id(const struct backup *b, char out[BACKUP_ID_BYTES], struct err *e)
+{
+	int64_t now_us = clock_now_us(), newest_us;
+	char newest[BACKUP_ID_BYTES] = "";
+	char **ids = NULL;
+	size_t count;
+
+	if (backup_list(&b->lineage, &ids, &count, e) == -1)
+		return -1;
+	if (count > 0)
+		(void)snprintf(newest, sizeof(newest), "%.16s", ids[count - 1]);
+	store_names_free(ids);
+	if (newest[0] != '\0' &&
+	    clock_parse(newest, now_us, &newest_us, NULL) == 0 &&
+	    newest_us + CLOCK_SECOND_US > now_us)
+		now_us = newest_us + CLOCK_SECOND_US;
+	backup_id_new(now_us, out);
+	return 0;
+}
+
 static int
 begin_intent(struct backup *b, struct err *e)
 {
 	struct intent *i = &b->intent;
 
-	backup_id_new(clock_now_us(), i->id);
+	if (make_id(b, i->id, e) == -1)
+		return -1;
 	(void)strcpy(i->kind, "backup");
 	if (b->has_parent)
 		(void)strcpy(i->backup, b->parent_root.id);

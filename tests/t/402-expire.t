@@ -94,6 +94,8 @@ for my $n (1 .. 4) {
 }
 my @all = backups();
 is(scalar @all, 4, 'four backups');
+is(scalar(keys %{ { map { substr($_, 0, 16) => 1 } @all } }), 4,
+	'ids tell their order, also of those that begin within a second');
 my %info = map { $_->{backup} => $_ } @{ $site->json('list')->{backups} };
 
 # ---- by number; dry run ----
