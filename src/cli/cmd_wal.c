@@ -119,12 +119,15 @@ wal_fetch(struct cli *cli, const struct fetch_options *o, struct err *e)
 }
 
 static int
-wal_receive(struct cli *cli, const char *cluster, struct err *e)
+wal_receive(struct cli *cli, const char *cluster, const char *from,
+    const char *until, struct err *e)
 {
 	const struct cluster_settings *c = cli_cluster(cli, cluster, e);
 	struct receive_options o = { .parent_fd = -1 };
 
-	if (c == NULL)
+	if (c == NULL ||
+	    (from != NULL && lsn_parse(from, &o.from_lsn, e) == -1) ||
+	    (until != NULL && lsn_parse(until, &o.until_lsn, e) == -1))
 		return -1;
 	return receive_run(cli->settings, c, &o, e);
 }
@@ -133,6 +136,7 @@ int
 cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 {
 	const char *args[3], *lineage = NULL, *cluster = NULL;
+	const char *from = NULL, *until = NULL;
 	uint64_t ahead = 0, wait_s = 0;
 	/* Now, for parsing moves the words. */
 	bool standby = false,
@@ -142,6 +146,11 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 		    CLI_TEXT, &lineage },
 		{ "cluster", "NAME", "with fetch: the cluster", CLI_TEXT,
 		    &cluster },
+		{ "from", "LSN",
+		    "with receive: begin here when nothing is there", CLI_TEXT,
+		    &from },
+		{ "until", "LSN", "with receive: end when this is durable",
+		    CLI_TEXT, &until },
 		{ "ahead", "N", "with fetch: segments to read ahead",
 		    CLI_NUMBER, &ahead },
 		{ "wait", "SECONDS", "with fetch: for a hole to fill (30)",
@@ -160,7 +169,7 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 		return wal_show(
 		    cli, args[1], lineage, strcmp(args[0], "gaps") == 0, e);
 	if (strcmp(args[0], "receive") == 0)
-		return wal_receive(cli, args[1], e);
+		return wal_receive(cli, args[1], from, until, e);
 	if (strcmp(args[0], "push") == 0 && args[1] != NULL)
 		return archive_push(cli->settings, args[1], e);
 	if (strcmp(args[0], "fetch") == 0)
