@@ -246,8 +246,10 @@ stream(struct backup *b, struct err *e)
 		return -1;
 	b->root.stop_lsn = end.stop_lsn;
 	b->root.stop_timeline = end.timeline;
-	b->root.consistent_us = clock_now_us();
-	if (backup_store_manifest(b, e) == -1 ||
+	/* Targets are times of the server. */
+	b->root.consistent_us = clock_now_us() - b->clock_ahead_us;
+	if (backup_read_label(b, e) == -1 ||
+	    backup_store_manifest(b, e) == -1 ||
 	    backup_store_config(b, e) == -1 ||
 	    intake_finish(b->intake, &b->root, e) == -1)
 		return -1;

@@ -41,7 +41,8 @@ struct backup {
 	char prefix[40]; /* of the archive's members: "" or "pg_tblspc/1/" */
 	struct buf *capture; /* a small file that the root keeps too */
 	bool in_file;
-	struct buf manifest; /* the server's */
+	struct buf manifest;	/* the server's */
+	int64_t clock_ahead_us; /* ours before the server's, to a second */
 
 	/* backup_wal.c */
 	char slot[64];	/* temporary, "" when none */
@@ -52,6 +53,8 @@ struct backup {
 /* ---- backup_stream.c: BASE_BACKUP into the intake ---- */
 extern const struct basebackup_ops backup_stream_ops;
 int backup_store_manifest(struct backup *b, struct err *e);
+/* What backup_label says of its origin. */
+int backup_read_label(struct backup *b, struct err *e);
 /* Configuration outside the data directory, kept as attachments. */
 int backup_store_config(struct backup *b, struct err *e);
 /* Sizes and CRCs of the server's manifest against what we stored. */

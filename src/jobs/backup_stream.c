@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -32,9 +33,12 @@ member_begin(void *arg, const struct tar_member *m, struct err *e)
 		return 0; /* a tablespace's: we know it from the server */
 	(void)snprintf(path, sizeof(path), "%s%s", b->prefix, m->path);
 	b->capture = NULL;
-	if (strcmp(path, "backup_label") == 0)
+	if (strcmp(path, "backup_label") == 0) {
 		b->capture = &b->root.backup_label;
-	else if (strcmp(path, "tablespace_map") == 0)
+		/* Made by the server just now. */
+		b->clock_ahead_us =
+		    clock_now_us() - m->mtime_s * CLOCK_SECOND_US;
+	} else if (strcmp(path, "tablespace_map") == 0)
 		b->capture = &b->root.tablespace_map;
 	if (b->capture != NULL && m->size_bytes > CAPTURE_BYTES_MAX)
 		return err_set(e, ERR_CORRUPT, "\"%s\" has %llu bytes", path,
@@ -189,6 +193,21 @@ const struct basebackup_ops backup_stream_ops = {
 	.manifest_data = manifest_data,
 	.notice = notice,
 };
+
+int
+backup_read_label(struct backup *b, struct err *e)
+{
+	const struct buf *text = &b->root.backup_label;
+	struct backup_label label;
+
+	if (backup_label_parse(&label, text->data, text->len, e) == -1)
+		return err_ctx(e, "backup_label");
+	if (label.start_lsn != b->root.start_lsn)
+		return err_set(e, ERR_CORRUPT,
+		    "backup_label is of another backup than the server began");
+	b->root.from_standby = label.from_standby;
+	return 0;
+}
 
 /* ---- attachments ---- */
 

@@ -43,8 +43,28 @@ sub rows_after
 	$c->start;
 	$c->wait_for('SELECT NOT pg_is_in_recovery()');
 	my $rows = $c->psql("SELECT string_agg(n::text, ' ' ORDER BY n) FROM t");
-	$c->stop;
+	check_pages($c, $name) if $name eq 'latest';
+	$c->stop if $c->running;
 	return $rows;
+}
+
+# Every page, every index against its table; by the tools of the same version.
+sub check_pages
+{
+	my ($c, $name) = @_;
+	my $bin = '/usr/lib/postgresql/' . $c->major . '/bin';
+
+	if (-x "$bin/pg_amcheck" && $c->major >= 14) {
+		$c->psql('CREATE EXTENSION amcheck');
+		Kura::run_ok("$name: pg_amcheck finds nothing",
+			Kura::as_user("$bin/pg_amcheck", '--heapallindexed',
+				'-d', $c->conninfo(dbname => 'postgres')));
+	}
+	$c->stop;
+	Kura::run_ok("$name: pg_checksums finds nothing",
+		Kura::as_user("$bin/pg_checksums", '--check', '-D', $c->pgdata))
+	    if -x "$bin/pg_checksums";
+	return;
 }
 
 sub check_version
