@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define AUTO(fn) __attribute__((__cleanup__(fn)))
+/* Some are there only to be cleaned up: to clang too, that is a use. */
+#define AUTO(fn) __attribute__((__cleanup__(fn), __unused__))
 
 static inline void
 auto_close_(const int *fd)
