@@ -21,6 +21,7 @@
 #include "base/size.h"
 #include "base/strmap.h"
 #include "jobs/backup_int.h"
+#include "pg/label.h"
 
 #define INDEX_CACHE_BYTES ((size_t)24 << 20)
 #define PAGE_BLOCK_BYTES  8192
@@ -256,10 +257,16 @@ stream(struct backup *b, struct err *e)
 	return backup_check_manifest(b, e);
 }
 
-static void
-fill_root(struct backup *b)
+static int
+fill_root(struct backup *b, struct err *e)
 {
 	struct root *r = &b->root;
+	struct backup_label label;
+
+	if (backup_label_parse(
+		&label, r->backup_label.data, r->backup_label.len, e) == -1)
+		return err_ctx(e, "the server's backup_label");
+	r->from_standby = label.from_standby;
 
 	(void)strcpy(r->id, b->intent.id);
 	(void)strcpy(r->cluster, b->lineage.cluster);
@@ -269,6 +276,7 @@ fill_root(struct backup *b)
 	r->facts = b->lineage.facts;
 	r->started_us = b->intent.started_us;
 	r->manifest_version = r->facts.major >= 17 ? 2 : 1;
+	return 0;
 }
 
 static void
@@ -319,7 +327,8 @@ run_locked(struct backup *b, struct backup_result *result, struct err *e)
 	if (stream(b, e) == -1 || backup_wal_wait(b, e) == -1 ||
 	    backup_judge_pages(b, e) == -1 || child_check_stop(e) == -1)
 		return -1;
-	fill_root(b);
+	if (fill_root(b, e) == -1)
+		return -1;
 	b->root.finished_us = clock_now_us();
 	if (root_commit(&b->lineage, &b->root, e) == -1)
 		return -1;

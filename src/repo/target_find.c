@@ -277,6 +277,10 @@ find_target(const struct find_range *r, const struct target_request *req,
 	case TARGET_LATEST:
 		return find_latest(r, t, e);
 	case TARGET_IMMEDIATE:
+		/* Recovery notices that it is consistent at the next record
+		 * only; behind a backup of an idle standby there is none. */
+		if (r->end_lsn <= r->stop_lsn)
+			return find_latest(r, t, e);
 		t->pg_kind = TARGET_IMMEDIATE;
 		(void)snprintf(t->pg_text, sizeof(t->pg_text), "immediate");
 		t->pg_inclusive = true;
