@@ -21,7 +21,7 @@
 #define BASEBACKUP_TABLESPACES_MAX 4096
 
 struct basebackup_options {
-	const char *label;
+	const char *label; /* never NULL, no control characters */
 	bool fast_checkpoint;
 	uint32_t max_rate_kib_s; /* 0: none; else 32 to 1048576 */
 	bool verify_checksums;	 /* by the server */

@@ -38,7 +38,7 @@ version_of(const char *dir, int *major, struct err *e)
 static int
 take_configured(int major, const char *dir, struct buf *out, struct err *e)
 {
-	int found;
+	int found = 0;
 
 	if (version_of(dir, &found, e) == -1) {
 		return err_hint(e,
@@ -62,7 +62,7 @@ static bool
 take_if(int major, const char *dir, struct buf *out)
 {
 	struct err ignored = ERR_INIT;
-	int found;
+	int found = 0;
 
 	if (dir[0] != '/' || version_of(dir, &found, &ignored) == -1 ||
 	    found != major)

@@ -1,6 +1,8 @@
 #include "pg/session_io.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <string.h>
 
@@ -11,31 +13,37 @@
 /* A stop request that comes between the look at it and poll() waits so long. */
 #define POLL_SLICE_MS 250
 
+/* Until until_us, rounded up. */
+static int
+left_ms(int64_t until_us)
+{
+	int64_t left = (until_us - clock_boot_us() + 999) / 1000;
+
+	if (left < 0)
+		return 0;
+	return left > INT_MAX ? INT_MAX : (int)left;
+}
+
 int
 session_poll(
     struct session *s, int fd, short events, int timeout_ms, struct err *e)
 {
 	int64_t until_us = clock_boot_us() + (int64_t)timeout_ms * 1000;
 	struct pollfd p = { fd, events, 0 };
-	int64_t left_ms;
-	int ready;
+	int wait_ms, ready;
+	bool last;
 
 	for (;;) {
 		if (!s->ignore_stop && child_check_stop(e) == -1)
 			return -1;
-		left_ms = POLL_SLICE_MS;
-		if (timeout_ms >= 0) {
-			left_ms = (until_us - clock_boot_us() + 999) / 1000;
-			if (left_ms < 0)
-				left_ms = 0;
-		}
-		ready = poll(&p, 1,
-		    left_ms < POLL_SLICE_MS ? (int)left_ms : POLL_SLICE_MS);
+		wait_ms = timeout_ms < 0 ? INT_MAX : left_ms(until_us);
+		last = wait_ms <= POLL_SLICE_MS;
+		ready = poll(&p, 1, last ? wait_ms : POLL_SLICE_MS);
 		if (ready > 0)
 			return 1;
 		if (ready == -1 && errno != EINTR)
 			return err_sys(e, "could not wait for the server");
-		if (timeout_ms >= 0 && left_ms <= POLL_SLICE_MS && ready == 0)
+		if (ready == 0 && last)
 			return 0;
 	}
 }
@@ -77,18 +85,34 @@ session_fail_conn(struct session *s, const char *doing, struct err *e)
 	return session_errors_describe_connect(&f, s->sqlstate, e);
 }
 
+/*
+ * Has TLS taken bytes from the socket that libpq has not taken from it?  poll()
+ * knows nothing of them.  libpq makes sure of room for 8 KiB before it reads; a
+ * record may have 16, and from 17 on servers send such.
+ */
+static bool
+has_pending(struct session *s)
+{
+	SSL *ssl = PQsslStruct(s->conn, "OpenSSL");
+
+	return ssl != NULL && SSL_pending(ssl) > 0;
+}
+
 int
 session_wait_input(struct session *s, int timeout_ms, struct err *e)
 {
-	int pending, ready;
+	short events = POLLIN;
+	int rc = PQflush(s->conn);
 
-	pending = PQflush(s->conn);
-	if (pending == -1)
+	if (rc == -1)
 		return session_fail_conn(s, "could not send to the server", e);
-	ready = session_poll(s, PQsocket(s->conn),
-	    (short)(POLLIN | (pending == 1 ? POLLOUT : 0)), timeout_ms, e);
-	if (ready <= 0)
-		return ready;
+	if (rc == 1)
+		events = POLLIN | POLLOUT;
+	if (!has_pending(s)) {
+		rc = session_poll(s, PQsocket(s->conn), events, timeout_ms, e);
+		if (rc <= 0)
+			return rc;
+	}
 	if (PQconsumeInput(s->conn) == 0)
 		return session_fail_conn(s, "lost the server", e);
 	return 1;
@@ -108,18 +132,12 @@ session_next_result(
     struct session *s, int timeout_ms, PGresult **res, struct err *e)
 {
 	int64_t until_us = clock_boot_us() + (int64_t)timeout_ms * 1000;
-	int64_t left_us = 0;
 	int got;
 
 	*res = NULL;
 	while (PQisBusy(s->conn)) {
-		if (timeout_ms >= 0) {
-			left_us = until_us - clock_boot_us();
-			if (left_us < 0)
-				left_us = 0;
-		}
 		got = session_wait_input(
-		    s, timeout_ms < 0 ? -1 : (int)(left_us / 1000), e);
+		    s, timeout_ms < 0 ? -1 : left_ms(until_us), e);
 		if (got == -1)
 			return -1;
 		if (got == 0) {
@@ -183,6 +201,7 @@ session_command(struct session *s, const char *command, ExecStatusType wanted,
 int
 session_next_copy(struct session *s, char **data, int timeout_ms, struct err *e)
 {
+	int64_t until_us = 0;
 	int len, got;
 
 	for (;;) {
@@ -193,7 +212,11 @@ session_next_copy(struct session *s, char **data, int timeout_ms, struct err *e)
 			return 0;
 		if (len < -1)
 			return session_fail_conn(s, "lost the stream", e);
-		got = session_wait_input(s, timeout_ms, e);
+		/* Pieces of a message do not make the wait longer. */
+		if (timeout_ms > 0 && until_us == 0)
+			until_us = clock_boot_us() + (int64_t)timeout_ms * 1000;
+		got = session_wait_input(
+		    s, timeout_ms > 0 ? left_ms(until_us) : timeout_ms, e);
 		if (got == -1)
 			return -1;
 		if (got == 0)

@@ -133,6 +133,8 @@ session_params_new(const char *conninfo, enum session_kind kind,
 	set_default(p, "keepalives_interval", "10");
 	set_default(p, "keepalives_count", "4");
 	set_default(p, "tcp_user_timeout", "60000");
+	/* Waiting by poll() sees nothing of what GSSAPI has read ahead. */
+	set_default(p, "gssencmode", "disable");
 	if (kind == SESSION_REPLICATION) {
 		set_default(p, "dbname", "replication");
 		set(p, "replication", "true");
