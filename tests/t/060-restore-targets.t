@@ -117,6 +117,6 @@ sub check_version
 }
 
 for my $major (Kura::servers()) {
-	subtest "PostgreSQL $major" => sub { check_version($major) };
+	subtest "P1: PostgreSQL $major" => sub { check_version($major) };
 }
 done_testing();

@@ -50,7 +50,7 @@ $site->pgkura_ok('init', 'init');
 refused('no backup yet', 1, qr/has no|no backup|nothing|not/, "--to=$dir/a");
 $site->pgkura_ok('backup', 'backup', 'main');
 
-subtest 'refusals' => sub {
+subtest 'P6: refusals' => sub {
 	as_user('mkdir', "$dir/full", "$dir/foreign");
 	Kura::write_file("$dir/full/x", "mine\n");
 	refused('into what is not empty', 1, qr/is not empty.*--delta/s,
@@ -112,7 +112,7 @@ subtest 'tablespaces' => sub {
 		"--to=$dir/a", '--delta', "--tablespace-map=$oid=$dir/ts_a");
 };
 
-subtest 'modes and owner' => sub {
+subtest 'RK4, MC3: modes and owner' => sub {
 	my @st = stat("$dir/b");
 	is(sprintf('%o', $st[2] & 07777), '700', 'the directory is 0700');
 	my (undef, $wrong) = Kura::run('find', "$dir/b", "$dir/deep/ts_b", '!',

@@ -54,7 +54,7 @@ $primary->psql('CREATE TABLE orders AS SELECT generate_series(1, 1000) n');
 $primary->psql('CREATE TABLE t (n int)');
 $site->pgkura_ok('backup', 'backup', 'main');
 
-subtest 'an operator\'s error' => sub {
+subtest 'BR3: an operator\'s error' => sub {
 	$primary->psql('INSERT INTO orders SELECT generate_series(1001, 1200)');
 	sleep 2;
 	my $before = $primary->psql(
