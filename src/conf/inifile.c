@@ -131,6 +131,10 @@ take_pair(void *arg, const char *section, const char *key, const char *value)
 		    INIFILE_NAME_MAX - 1);
 		return fail(r);
 	}
+	/* libinih wants a blank in front of a comment, and there is none
+	 * between "=" and what stands directly behind it. */
+	if (value[0] != '\0' && strchr(comment_marks, value[0]) != NULL)
+		value = "";
 	if (r->fn(r->arg, r->line, r->section, key, value, r->e) != 0)
 		return fail(r);
 	return 1;

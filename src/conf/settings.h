@@ -87,5 +87,9 @@ void settings_sample(struct buf *out);
 void settings_manual(struct buf *out);
 /* Effective values: "key = value  # default" or JSON. */
 void settings_show(const struct settings *s, bool json, struct buf *out);
+/* The site's values as a file that reads back to the same, and those of c when
+ * it is not NULL: with secrets, for comparing and never for people. */
+void settings_exact(const struct settings *s, const struct cluster_settings *c,
+    struct buf *out);
 
 #endif /* !CONF_SETTINGS_H */

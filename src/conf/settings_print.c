@@ -281,3 +281,31 @@ settings_show(const struct settings *s, bool json, struct buf *out)
 	}
 	(void)buf_str(out);
 }
+
+/* ---- exact values ---- */
+
+static void
+put_exact(enum option_scope scope, const void *base, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < settings_option_count; i++) {
+		const struct option *o = &settings_options[i];
+		AUTO_BUF struct buf value = BUF_INIT;
+
+		if (o->scope == scope && option_get(o, base, &value))
+			buf_printf(out, "%s=%s\n", o->key, buf_str(&value));
+	}
+}
+
+void
+settings_exact(
+    const struct settings *s, const struct cluster_settings *c, struct buf *out)
+{
+	buf_printf(out, "[pgkura]\n");
+	put_exact(OPTION_SITE, s, out);
+	if (c == NULL)
+		return;
+	buf_printf(out, "[cluster %s]\n", c->name);
+	put_exact(OPTION_CLUSTER, c, out);
+}

@@ -77,27 +77,11 @@ supervisor_load(struct supervisor *v, struct err *e)
 	return 0;
 }
 
-/* ---- which duties there are ---- */
-
-/* What a duty works with, as text that changes with it.  The duties of one
- * cluster are not concerned by what is said of another. */
-static void
-put_signature(
-    const struct settings *s, const struct cluster_settings *c, struct buf *out)
-{
-	struct settings part = *s;
-	struct cluster_settings one;
-
-	buf_clear(out);
-	part.cluster_count = 0;
-	if (c != NULL) {
-		one = *c;
-		part.clusters = &one;
-		part.cluster_count = 1;
-	}
-	settings_show(&part, false, out);
-}
-
+/*
+ * Which duties there are to be.  What one works with is its signature: those of
+ * one cluster are not concerned by what is said of another, watcher and archive
+ * by all.
+ */
 void
 supervisor_want(struct supervisor *v)
 {
@@ -105,22 +89,23 @@ supervisor_want(struct supervisor *v)
 	const struct settings *s = v->settings;
 	size_t i;
 
-	put_signature(s, NULL, &site);
-	settings_show(s, false, &all);
+	settings_exact(s, NULL, &site);
 	duties_want_begin(v->duties);
 	duties_want(v->duties, "store", "", buf_str(&site));
-	if (s->cluster_count > 0) {
-		duties_want(v->duties, "watch", "", buf_str(&all));
-		duties_want(v->duties, "archive", "", buf_str(&all));
-	}
 	for (i = 0; i < s->cluster_count; i++) {
 		const struct cluster_settings *c = &s->clusters[i];
 
-		put_signature(s, c, &one);
+		buf_clear(&one);
+		settings_exact(s, c, &one);
+		buf_put(&all, one.data, one.len);
 		duties_want_jobs(v->duties, c->name);
 		if (c->receive)
 			duties_want(
 			    v->duties, "receive", c->name, buf_str(&one));
+	}
+	if (s->cluster_count > 0) {
+		duties_want(v->duties, "watch", "", buf_str(&all));
+		duties_want(v->duties, "archive", "", buf_str(&all));
 	}
 	duties_want_end(v->duties);
 }
@@ -148,6 +133,7 @@ int
 supervisor_reload(struct supervisor *v, struct err *e)
 {
 	tell_reloading();
+	tzset(); /* the machine's zone may be another now */
 	if (supervisor_load(v, e) == -1) {
 		log_event(LOG_LEVEL_WARNING, "settings_refused", e->text,
 		    "hint", e->hint[0] == '\0' ? NULL : e->hint, NULL);

@@ -1,6 +1,6 @@
 /*
- * settings_parse() must survive any bytes, and what it accepts must come out of
- * settings_show() as a file that reads back to the same values.
+ * settings_parse() must survive any bytes.  What it accepts can be shown, and
+ * comes out of settings_exact() as a file that reads back to the same values.
  */
 
 #include <stdlib.h>
@@ -10,11 +10,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
+/* The site with its last cluster. */
+static void
+put_exact(const struct settings *s, struct buf *out)
+{
+	settings_exact(s,
+	    s->cluster_count == 0 ? NULL : &s->clusters[s->cluster_count - 1],
+	    out);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	AUTO_SETTINGS struct settings *s = NULL, *again = NULL;
-	AUTO_BUF struct buf first = BUF_INIT, second = BUF_INIT;
+	AUTO_BUF struct buf shown = BUF_INIT, first = BUF_INIT,
+			    second = BUF_INIT;
 	struct err e = ERR_INIT;
 
 	s = settings_parse("fuzz", (const char *)data, len, &e);
@@ -23,11 +33,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			abort();
 		return 0;
 	}
-	settings_show(s, false, &first);
+	settings_show(s, false, &shown);
+	settings_show(s, true, &shown);
+	put_exact(s, &first);
 	again = settings_parse("fuzz", buf_str(&first), first.len, &e);
 	if (again == NULL)
 		abort();
-	settings_show(again, false, &second);
+	put_exact(again, &second);
 	if (strcmp(buf_str(&first), buf_str(&second)) != 0)
 		abort();
 	return 0;

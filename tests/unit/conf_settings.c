@@ -189,6 +189,8 @@ static const struct {
 	{ SITE "log_level\n", "f.conf:3: this is no \"key = value\"", "" },
 	{ SITE "log_level =\n", "f.conf:3: option \"log_level\" has no value",
 	    "log_level = debug" },
+	{ SITE "log_level =# info\n",
+	    "f.conf:3: option \"log_level\" has no value", "" },
 	{ SITE "log_level = loud\n",
 	    "f.conf:3: \"loud\" is not valid for log_level",
 	    "debug, info, warning or error" },
