@@ -18,7 +18,7 @@
 #include "pg/walstream.h"
 #include "programs/driver.h"
 
-#define WAIT_MS 1000
+#define WAIT_MS 200
 
 struct stream {
 	struct session *s;
