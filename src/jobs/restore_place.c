@@ -52,10 +52,11 @@ place_begin(struct restore_place *p, const struct root *root, struct err *e)
 	if (enter(p, e) == -1 || leave_marker(p, root, e) == -1)
 		return -1;
 	/* An old pg_control would let a half changed directory start. */
-	if (renameat(p->fd, PLACE_CONTROL, p->fd, PLACE_CONTROL_NEW) == -1 &&
-	    errno != ENOENT)
+	if (renameat(p->fd, PLACE_CONTROL, p->fd, PLACE_CONTROL_NEW) == 0)
+		return file_sync_dir_at(p->fd, "global", e);
+	if (errno != ENOENT)
 		return err_sys(e, "could not put \"%s\" aside", PLACE_CONTROL);
-	return file_sync_fs(p->fd, p->path, e);
+	return 0;
 }
 
 /* ---- tablespaces ---- */
@@ -84,6 +85,8 @@ static int
 make_link(const struct restore_place *p, const struct place_link *l,
     const char *name, struct err *e)
 {
+	if (l->was_ours)
+		return 0;
 	if (file_unlink_at(p->fd, name, e) == -1)
 		return -1;
 	if (symlinkat(l->path, p->fd, name) == -1)

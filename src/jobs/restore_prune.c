@@ -116,6 +116,11 @@ note_entry(void *arg, const struct entry *entry, struct err *e)
 
 /* ---- what is there ---- */
 
+struct prune {
+	struct set set;
+	const struct restore_place *place;
+};
+
 static int
 remove_it(int dirfd, const char *name, const char *shown, struct err *e)
 {
@@ -143,20 +148,34 @@ empty_folder(int dirfd, const char *name, const char *shown, struct err *e)
 	return 0;
 }
 
-/* What the restore itself needs, or the file system. */
+/* What the restore itself needs, or the file system.  Links to tablespaces that
+ * were ours stay: they tell the next try that those are. */
 static bool
-is_kept(const char *path)
+is_kept(const struct prune *p, const char *path)
 {
-	return strcmp(path, PLACE_MARKER) == 0 ||
+	unsigned int oid;
+	int end = 0;
+	size_t i;
+
+	if (strcmp(path, PLACE_MARKER) == 0 ||
 	    strcmp(path, PLACE_CONTROL_NEW) == 0 ||
-	    strcmp(path, "lost+found") == 0;
+	    strcmp(path, "lost+found") == 0)
+		return true;
+	if (sscanf(path, "pg_tblspc/%10u%n", &oid, &end) != 1 ||
+	    path[end] != '\0')
+		return false;
+	for (i = 0; i < p->place->link_count; i++)
+		if (p->place->links[i].oid == oid &&
+		    p->place->links[i].was_ours)
+			return true;
+	return false;
 }
 
 static int prune_folder(
-    const struct set *s, int fd, const char *path, int depth, struct err *e);
+    const struct prune *p, int fd, const char *path, int depth, struct err *e);
 
 static int
-prune_one(const struct set *s, int dirfd, const char *name, const char *path,
+prune_one(const struct prune *p, int dirfd, const char *name, const char *path,
     int depth, struct err *e)
 {
 	struct stat st;
@@ -166,27 +185,28 @@ prune_one(const struct set *s, int dirfd, const char *name, const char *path,
 		return errno == ENOENT
 		    ? 0
 		    : err_sys(e, "could not look up \"%s\"", path);
-	if (is_kept(path) ||
-	    (S_ISREG(st.st_mode) && set_has(s, hash_of(path, KIND_FILE))))
+	if (is_kept(p, path) ||
+	    (S_ISREG(st.st_mode) && set_has(&p->set, hash_of(path, KIND_FILE))))
 		return 0;
 	/* pg_wal may be a link to another disk, which is kept. */
 	if (strcmp(path, "pg_wal") == 0 &&
 	    (S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode)))
 		return empty_folder(dirfd, name, path, e);
 	/* Links of tablespaces are made anew by the restore. */
-	if (!S_ISDIR(st.st_mode) || !set_has(s, hash_of(path, KIND_DIRECTORY)))
+	if (!S_ISDIR(st.st_mode) ||
+	    !set_has(&p->set, hash_of(path, KIND_DIRECTORY)))
 		return remove_it(dirfd, name, path, e);
 	fd = openat(
 	    dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return err_sys(e, "could not open folder \"%s\"", path);
-	return prune_folder(s, fd, path, depth + 1, e);
+	return prune_folder(p, fd, path, depth + 1, e);
 }
 
 /* path is "" for the data directory. */
 static int
 prune_folder(
-    const struct set *s, int fd, const char *path, int depth, struct err *e)
+    const struct prune *p, int fd, const char *path, int depth, struct err *e)
 {
 	AUTO_NAMES char **names = NULL;
 	size_t count, i;
@@ -202,7 +222,7 @@ prune_folder(
 		    ? mem_strdup(names[i])
 		    : file_join(path, names[i]);
 
-		if (prune_one(s, fd, names[i], below, depth, e) == -1)
+		if (prune_one(p, fd, names[i], below, depth, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -211,7 +231,7 @@ prune_folder(
 /* A tablespace that was the old directory's too.  Folders of other major
  * versions belong to other servers. */
 static int
-prune_location(const struct restore *r, const struct set *s,
+prune_location(const struct restore *r, const struct prune *p,
     const struct place_link *l, struct err *e)
 {
 	AUTO_NAMES char **names = NULL;
@@ -227,32 +247,32 @@ prune_location(const struct restore *r, const struct set *s,
 		    mem_printf("pg_tblspc/%u/%s", l->oid, names[i]);
 
 		if (strncmp(names[i], version, strlen(version)) == 0 &&
-		    prune_one(s, fd, names[i], path, 0, e) == -1)
+		    prune_one(p, fd, names[i], path, 0, e) == -1)
 			return -1;
 	}
 	return 0;
 }
 
 static void
-set_free(struct set *s)
+prune_free(struct prune *p)
 {
-	free(s->slots);
+	free(p->set.slots);
 }
 
 int
 restore_prune(struct restore *r, struct err *e)
 {
-	AUTO(set_free) struct set s = { NULL, 1024, 0 };
+	AUTO(prune_free) struct prune p = { { NULL, 1024, 0 }, &r->place };
 	size_t i;
 
 	if (!r->place.delta)
 		return 0;
-	s.slots = mem_zarray(s.room, sizeof(s.slots[0]));
-	if (root_walk(&r->root, r->packs, note_entry, &s, e) == -1)
+	p.set.slots = mem_zarray(p.set.room, sizeof(p.set.slots[0]));
+	if (root_walk(&r->root, r->packs, note_entry, &p.set, e) == -1)
 		return -1;
 	for (i = 0; i < r->place.link_count; i++)
 		if (r->place.links[i].was_ours &&
-		    prune_location(r, &s, &r->place.links[i], e) == -1)
+		    prune_location(r, &p, &r->place.links[i], e) == -1)
 			return -1;
-	return prune_folder(&s, r->place.fd, "", 0, e);
+	return prune_folder(&p, r->place.fd, "", 0, e);
 }

@@ -58,7 +58,7 @@ sub check_pages
 		$c->psql('CREATE EXTENSION amcheck');
 		Kura::run_ok("$name: pg_amcheck finds nothing",
 			Kura::as_user("$bin/pg_amcheck", '--heapallindexed',
-				'-d', $c->conninfo(dbname => 'postgres')));
+				'-h', $c->dir, '-p', $c->port, '-U', 'postgres', 'postgres'));
 	}
 	$c->stop;
 	Kura::run_ok("$name: pg_checksums finds nothing",

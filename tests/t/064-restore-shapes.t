@@ -28,8 +28,8 @@ sub restored_says
 	return $says;
 }
 
-# Pages without checksums may be copied: those of the first segment are put
-# behind a gigabyte of new pages, and then all rows are there twice.
+# Pages without checksums may be copied: with copies of them at 70 and 250 MB and
+# in a second segment, among new pages, all rows are there four times.
 subtest 'a relation of more than 1 GiB' => sub {
 	my $c = Kura::Cluster->new(name => 'large', init => { checksums => 0 },
 		conf => { autovacuum => 'off' })->start;
@@ -37,10 +37,13 @@ subtest 'a relation of more than 1 GiB' => sub {
 	my $path = $c->pgdata . '/' . $c->psql("SELECT pg_relation_filepath('big')");
 	$c->stop;
 	Kura::run_ok('it grows', Kura::as_user('sh', '-c',
-			"cp $path $path.1 && truncate -s 1G $path"));
+			"cp $path $path.1 && "
+			    . "dd if=$path.1 of=$path bs=8k seek=9000 conv=notrunc 2>&1 && "
+			    . "dd if=$path.1 of=$path bs=8k seek=32000 conv=notrunc 2>&1 && "
+			    . "truncate -s 1G $path"));
 	unlink("${path}_fsm");
 	$c->start;
-	is($c->psql('SELECT count(*) FROM big'), '200000', 'rows of both segments');
+	is($c->psql('SELECT count(*) FROM big'), '400000', 'rows of both segments');
 
 	$site->cluster('large', conninfo => $c->conninfo, slot => 'none');
 	$site->pgkura_ok('backup', 'backup', 'large');
@@ -55,7 +58,7 @@ subtest 'a relation of more than 1 GiB' => sub {
 	is($same, 0, 'the first segment is the same');
 	$r = $site->json('restore', 'large', "--to=$to", '--delta');
 	is($r->{written_blocks}, 0, 'and again: nothing differs');
-	is(restored_says($c, $to, 'SELECT count(*) FROM big'), '200000',
+	is(restored_says($c, $to, 'SELECT count(*) FROM big'), '400000',
 		'all rows are there');
 	$c->stop;
 	Kura::run('rm', '-rf', $to, $c->pgdata);
