@@ -21,7 +21,7 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/strmap.h"
-#include "jobs/jobs.h"
+#include "jobs/verify_int.h"
 #include "pg/pgmanifest.h"
 #include "repo/intake.h"
 #include "repo/walarchive.h"
@@ -29,30 +29,13 @@
 #define INDEX_CACHE_BYTES ((size_t)24 << 20)
 #define SUMS_AT_ONCE	  4096u
 
-struct verify {
-	const struct settings *settings;
-	const struct cluster_settings *cluster;
-	struct lineage lineage;
-	struct verify_result *result;
-	struct progress *progress;
-	struct strmap *packs_done; /* id to (void *)1 good, (void *)2 bad */
-	unsigned int sample_percent;
-	uint64_t dice;
-	/* One backup's walk. */
-	struct packset *ps;
-	struct strmap *crcs; /* path to struct known * */
-};
-
 struct known {
 	uint64_t bytes;
 	uint32_t crc;
 };
 
-static void finding(struct verify *v, const char *object, const char *fmt, ...)
-    __attribute__((__format__(__printf__, 3, 4)));
-
-static void
-finding(struct verify *v, const char *object, const char *fmt, ...)
+void
+verify_finding(struct verify *v, const char *object, const char *fmt, ...)
 {
 	struct verify_result *r = v->result;
 	struct verify_finding *f;
@@ -82,20 +65,19 @@ verify_result_free(struct verify_result *r)
 	(void)memset(r, 0, sizeof(*r));
 }
 
-/* Is *e damage (a finding), or a reason to stop?  Clears what was a finding. */
-static int
-finding_or_stop(struct verify *v, const char *object, struct err *e)
+int
+verify_finding_or_stop(struct verify *v, const char *object, struct err *e)
 {
 	if (e->kind != ERR_CORRUPT && e->kind != ERR_NOT_FOUND &&
 	    !(e->kind == ERR_IO && e->sys_errno == EIO))
 		return -1;
-	finding(v, object, "%s", e->text);
+	verify_finding(v, object, "%s", e->text);
 	err_clear(e);
 	return 0;
 }
 
-static bool
-in_sample(struct verify *v)
+bool
+verify_in_sample(struct verify *v)
 {
 	if (v->sample_percent == 0 || v->sample_percent >= 100)
 		return true;
@@ -113,7 +95,7 @@ check_pack(struct verify *v, const struct root_pack *p, struct err *e)
 	if (strmap_get(v->packs_done, p->id) != NULL)
 		return 0;
 	(void)strmap_put(v->packs_done, p->id, (void *)1);
-	if (!in_sample(v))
+	if (!verify_in_sample(v))
 		return 0;
 	v->result->objects++;
 	v->result->bytes += p->bytes;
@@ -121,7 +103,7 @@ check_pack(struct verify *v, const struct root_pack *p, struct err *e)
 	if (pack_verify(&v->lineage, p->id, true, p->sha256, e) == 0)
 		return child_check_stop(e);
 	(void)strmap_put(v->packs_done, p->id, (void *)2);
-	return finding_or_stop(v, pack_key(&v->lineage, p->id, key), e);
+	return verify_finding_or_stop(v, pack_key(&v->lineage, p->id, key), e);
 }
 
 /* ---- entries ---- */
@@ -163,9 +145,9 @@ check_entry(void *arg, const struct entry *entry, struct err *e)
 	uint32_t crc;
 
 	if (entry_crc(v, entry, &crc, e) == -1)
-		return finding_or_stop(v, entry->path, e);
+		return verify_finding_or_stop(v, entry->path, e);
 	if (crc != entry->crc32c)
-		finding(v, entry->path,
+		verify_finding(v, entry->path,
 		    "the file's blocks do not make its checksum");
 	if (entry->kind == ENTRY_FILE) {
 		k = mem_alloc(sizeof(*k));
@@ -204,9 +186,9 @@ check_wal_of(
 
 		if (wal_covered(&v->lineage, &h, r->ranges[i].start_lsn,
 			r->ranges[i].end_lsn, &missing, e) == -1)
-			return finding_or_stop(v, key, e);
+			return verify_finding_or_stop(v, key, e);
 		if (missing < r->ranges[i].end_lsn)
-			finding(v, key,
+			verify_finding(v, key,
 			    "WAL that it needs is missing: timeline %u from "
 			    "%s on",
 			    r->ranges[i].timeline, lsn_text(missing, lsn));
@@ -232,12 +214,13 @@ check_root(
 	crcs_free(v);
 	packset_free(steal_ptr(&v->ps));
 	if (rc == -1)
-		rc = finding_or_stop(v, key, e);
+		rc = verify_finding_or_stop(v, key, e);
 	if (rc == 0 && v->result->finding_count == before)
 		for (i = 0; i < r->pack_count; i++)
 			if (strmap_get(v->packs_done, r->packs[i].id) ==
 			    (void *)2)
-				finding(v, key, "it needs the damaged pack %s",
+				verify_finding(v, key,
+				    "it needs the damaged pack %s",
 				    r->packs[i].id);
 	return rc;
 }
@@ -251,7 +234,7 @@ check_backup(struct verify *v, const char *id, struct err *e)
 	(void)lineage_key(&v->lineage, key, "backups/%s", id);
 	v->result->objects++;
 	if (root_read(&v->lineage, id, &r, e) == -1)
-		return finding_or_stop(v, key, e);
+		return verify_finding_or_stop(v, key, e);
 	return check_root(v, &r, key, e);
 }
 
@@ -272,77 +255,43 @@ check_backups(struct verify *v, const char *only, struct err *e)
 	return rc;
 }
 
-/* ---- WAL ---- */
+/* ---- what expire and the next backup read ---- */
 
 static int
-check_segment(struct verify *v, uint32_t timeline, uint64_t lsn, uint8_t *plain,
-    struct err *e)
+check_intents(struct verify *v, struct err *e)
 {
-	uint32_t bytes = v->lineage.facts.segment_bytes;
-	char name[WAL_NAME_BYTES];
+	AUTO_FREE struct intent *intents = NULL;
+	size_t count;
 
-	(void)wal_name(timeline, lsn, bytes, name);
-	if (!in_sample(v))
-		return 0;
-	v->result->objects++;
-	progress_add(v->progress, bytes);
-	v->result->bytes += bytes;
-	if (wal_read_segment(&v->lineage, name, plain, e) == 0)
-		return child_check_stop(e);
-	return finding_or_stop(v, name, e);
+	if (intent_list(&v->lineage, &intents, &count, e) == -1)
+		return verify_finding_or_stop(v, "intents", e);
+	v->result->objects += count;
+	return 0;
 }
 
 static int
-check_wal(struct verify *v, struct err *e)
+check_withdrawn(struct verify *v, struct err *e)
 {
-	uint32_t bytes = v->lineage.facts.segment_bytes;
-	AUTO_FREE struct wal_span *spans = NULL;
-	AUTO_FREE uint8_t *plain = mem_pages(bytes);
-	char from[LSN_TEXT_BYTES], to[LSN_TEXT_BYTES];
+	struct store *s = repo_store(v->lineage.repo);
+	char key[STORE_KEY_BYTES];
+	char **ids = NULL;
 	size_t count, i;
-	uint64_t at;
+	int rc = 0;
 
-	if (wal_spans(&v->lineage, &spans, &count, e) == -1)
+	if (store_list(s, lineage_key(&v->lineage, key, "withdrawn"), &ids,
+		&count, e) == -1)
 		return -1;
-	for (i = 0; i < count; i++) {
-		if (i > 0 && spans[i].timeline == spans[i - 1].timeline)
-			finding(v, "wal", "timeline %u: %s to %s is missing",
-			    spans[i].timeline,
-			    lsn_text(spans[i - 1].end_lsn, from),
-			    lsn_text(spans[i].start_lsn, to));
-		for (at = spans[i].start_lsn; at + bytes <= spans[i].end_lsn;
-		     at += bytes)
-			if (check_segment(v, spans[i].timeline, at, plain, e) ==
-			    -1)
-				return -1;
-	}
-	return 0;
-}
-
-static int
-check_histories(struct verify *v, struct err *e)
-{
-	uint32_t newest, timeline;
-
-	if (wal_newest_timeline(&v->lineage, &newest, e) == -1)
-		return -1;
-	for (timeline = 2; timeline <= newest && timeline < 10000; timeline++) {
-		struct timeline_history h = { 0 };
+	for (i = 0; rc == 0 && i < count; i++) {
 		AUTO_BUF struct buf text = BUF_INIT;
-		char name[32];
 
-		(void)snprintf(name, sizeof(name), "%08X.history", timeline);
-		if (wal_read_history(&v->lineage, timeline, &h, &text, e) ==
-		    -1) {
-			/* Timelines may be skipped; the newest may not. */
-			if (e->kind == ERR_NOT_FOUND && timeline < newest)
-				err_clear(e);
-			else if (finding_or_stop(v, name, e) == -1)
-				return -1;
-		}
-		timeline_history_free(&h);
+		(void)lineage_key(&v->lineage, key, "withdrawn/%s", ids[i]);
+		v->result->objects++;
+		if (store_get(s, key, ROOT_BYTES_MAX, &text, e) == -1 ||
+		    repo_check_signature(v->lineage.repo, &text, key, e) == -1)
+			rc = verify_finding_or_stop(v, key, e);
 	}
-	return 0;
+	store_names_free(ids);
+	return rc;
 }
 
 static int
@@ -352,9 +301,9 @@ verify_lineage(struct verify *v, const char *backup_id, struct err *e)
 		return -1;
 	if (backup_id != NULL)
 		return 0;
-	if (check_histories(v, e) == -1)
+	if (check_intents(v, e) == -1 || check_withdrawn(v, e) == -1)
 		return -1;
-	return check_wal(v, e);
+	return verify_wal(v, e);
 }
 
 static int
@@ -377,7 +326,7 @@ verify_all(
 		rc =
 		    lineage_open(r, v->cluster->name, names[i], &v->lineage, e);
 		rc = rc == 0 ? verify_lineage(v, NULL, e)
-			     : finding_or_stop(v, names[i], e);
+			     : verify_finding_or_stop(v, names[i], e);
 	}
 	store_names_free(names);
 	return rc;
@@ -403,7 +352,7 @@ verify_run(const struct settings *s, const struct cluster_settings *c,
 	r = repo_open(s->repository, s->state_dir, false, e);
 	if (r == NULL) {
 		if (e->kind == ERR_CORRUPT)
-			return finding_or_stop(&v, "repo", e);
+			return verify_finding_or_stop(&v, "repo", e);
 		return -1;
 	}
 	return verify_all(&v, r, backup_id, e);

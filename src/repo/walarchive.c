@@ -13,8 +13,7 @@
 #include "repo/walcheck.h"
 #include "repo/walstored.h"
 
-#define HISTORY_BYTES_MAX ((size_t)1 << 20)
-#define PARTIAL_LEVEL	  1
+#define PARTIAL_LEVEL 1
 
 static int
 parse_name(const struct lineage *l, const char *name, uint32_t *timeline,
@@ -147,46 +146,6 @@ wal_store_partial(const struct lineage *l, const char *segment,
 	    w, l, key, &h, data, PARTIAL_LEVEL, &x, &existed, e);
 }
 
-int
-wal_store_history(const struct lineage *l, uint32_t timeline, const void *text,
-    size_t len, struct err *e)
-{
-	struct timeline_history h = { 0 };
-	AUTO_BUF struct buf there = BUF_INIT;
-	char key[STORE_KEY_BYTES];
-	struct err local = ERR_INIT;
-
-	if (len > HISTORY_BYTES_MAX)
-		return err_set(e, ERR_CORRUPT,
-		    "history of timeline %u has %zu bytes, at most %zu are "
-		    "allowed",
-		    timeline, len, HISTORY_BYTES_MAX);
-	if (timeline_history_parse(&h, timeline, text, len, e) == -1)
-		return -1;
-	timeline_history_free(&h);
-	(void)lineage_key(l, key, "wal/%08X.history", timeline);
-	if (store_put(repo_store(l->repo), key, text, len, &local) == 0)
-		return 0;
-	if (local.kind != ERR_CONFLICT) {
-		if (e != NULL)
-			*e = local;
-		return -1;
-	}
-	if (store_get(repo_store(l->repo), key, HISTORY_BYTES_MAX, &there, e) ==
-	    -1)
-		return -1;
-	if (there.len == len && memcmp(there.data, text, len) == 0)
-		return 0;
-	(void)err_set(e, ERR_CONFLICT,
-	    "history of timeline %u is in the repository with other content",
-	    timeline);
-	return err_hint(e,
-	    "Two servers of cluster \"%s\" were promoted to the same timeline. "
-	    " Nothing was replaced.  If this server is the one to go on with, "
-	    "let \"pgkura wal fork %s\" begin a new history for it.",
-	    l->cluster, l->cluster);
-}
-
 /* ---- reading ---- */
 
 int
@@ -251,20 +210,4 @@ wal_read_summary(const struct lineage *l, const char *name,
 		return -1;
 	*summary = x.summary;
 	return 0;
-}
-
-int
-wal_read_history(const struct lineage *l, uint32_t timeline,
-    struct timeline_history *h, struct buf *text, struct err *e)
-{
-	AUTO_BUF struct buf b = BUF_INIT;
-	char key[STORE_KEY_BYTES];
-
-	(void)lineage_key(l, key, "wal/%08X.history", timeline);
-	if (timeline != 1 &&
-	    store_get(repo_store(l->repo), key, HISTORY_BYTES_MAX, &b, e) == -1)
-		return -1;
-	if (text != NULL)
-		buf_put(text, b.data, b.len);
-	return timeline_history_parse(h, timeline, b.data, b.len, e);
 }

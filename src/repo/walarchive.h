@@ -44,6 +44,13 @@ int wal_store_partial(const struct lineage *l, const char *segment,
 int wal_store_history(const struct lineage *l, uint32_t timeline,
     const void *text, size_t len, struct err *e);
 
+/* Is this partial ("<segment>.partial.<end LSN>.<digest>") sound, and what its
+ * name says?  ERR_NOT_FOUND, ERR_CORRUPT. */
+int wal_check_partial(const struct lineage *l, const char *name, struct err *e);
+/* Names of all partials; free with store_names_free(). */
+int wal_partials(
+    const struct lineage *l, char ***names, size_t *count, struct err *e);
+
 /* The plain bytes of a whole segment, checked.  ERR_NOT_FOUND, ERR_CORRUPT.
  * out holds segment_bytes. */
 int wal_read_segment(

@@ -34,8 +34,9 @@ wal_known_write(
 
 	if (path == NULL)
 		return 0;
-	buf_printf(&line, "%" PRIu32 " %s %" PRId64 "\n", k->timeline,
+	buf_printf(&line, "%" PRIu32 " %s %" PRId64, k->timeline,
 	    lsn_text(k->lsn, lsn), k->server_us);
+	repo_seal_text(&line);
 	fd = file_open_at(AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0600, e);
 	if (fd == -1 || file_write_all(fd, line.data, line.len, tmp, e) == -1)
 		return -1;
@@ -55,6 +56,7 @@ wal_known_read(const struct lineage *l, struct wal_known *k)
 	(void)memset(k, 0, sizeof(*k));
 	if (path == NULL ||
 	    file_slurp_at(AT_FDCWD, path, LINE_BYTES_MAX, &text, NULL) == -1 ||
+	    repo_check_seal(&text, "wal/known", NULL) == -1 ||
 	    sscanf(buf_str(&text), "%" SCNu32 " %19s %" SCNd64, &found.timeline,
 		lsn, &found.server_us) != 3 ||
 	    lsn_parse(lsn, &found.lsn, NULL) == -1)

@@ -6,8 +6,8 @@
  *
  * A quiet server writes no WAL, so its WAL does not tell that nothing happened.
  * Whoever has all of it and hears the server notes so: wal/known holds one line,
- * "<timeline> <position> <microseconds since 1970 by the server's clock>".  It
- * is replaced every second or so and need not be durable: an older one claims
+ * "<timeline> <position> <microseconds since 1970 by the server's clock>", and
+ * the seal of repo_seal_text(): damaged, it counts as absent.  It is replaced every second or so and need not be durable: an older one claims
  * less.  Only where the repository is a directory.
  */
 
