@@ -225,8 +225,8 @@ judge_withdrawn(struct expiry *x, struct err *e)
 		if (store_stat(s, key, &info, e) == -1 ||
 		    store_get(s, key, ROOT_BYTES_MAX, &text, e) == -1) {
 			rc = -1;
-		} else if (info.mtime_us + x->cluster->expire_grace_us <=
-		    x->now_us) {
+		} else if (!being_read(x, ids[i]) &&
+		    info.mtime_us + x->cluster->expire_grace_us <= x->now_us) {
 			item(x, true, mem_printf("withdrawn backup %s", ids[i]),
 			    "its grace time is over");
 			if (!x->dry_run)
@@ -239,7 +239,8 @@ judge_withdrawn(struct expiry *x, struct err *e)
 			need_packs(x, &r, "withdrawn backup");
 			item(x, false,
 			    mem_printf("withdrawn backup %s", ids[i]),
-			    "its grace time runs");
+			    being_read(x, ids[i]) ? "it is in use now"
+						  : "its grace time runs");
 		}
 	}
 	store_names_free(ids);
@@ -379,21 +380,22 @@ judge_packs(struct expiry *x, struct err *e)
 	return rc;
 }
 
-/* Packs only while no backup runs here: its parent's must stay. */
+/* What a killed process left of small objects; packs have been swept. */
 static int
-judge_packs_locked(struct expiry *x, struct err *e)
+sweep_folders(struct expiry *x, struct err *e)
 {
-	AUTO_FD int lock =
-	    cluster_lock(x->settings->state_dir, x->cluster->name, "backup", e);
+	static const char *const folders[] = { "backups", "withdrawn",
+		"intents", "cluster", "wal" };
+	struct store *s = repo_store(x->lineage.repo);
+	char key[STORE_KEY_BYTES];
+	size_t i;
 
-	if (lock == -1) {
-		if (e->kind != ERR_TRANSIENT)
+	for (i = 0; !x->dry_run && i < COUNT_OF(folders); i++)
+		if (store_sweep(s,
+			lineage_key(&x->lineage, key, "%s", folders[i]),
+			e) == -1)
 			return -1;
-		err_clear(e);
-		item(x, false, mem_strdup("packs"), "a backup is running");
-		return 0;
-	}
-	return judge_packs(x, e);
+	return 0;
 }
 
 static int
@@ -416,13 +418,30 @@ expire_lineage(struct expiry *x, struct err *e)
 	const char *key;
 	void *value;
 	size_t pos = 0;
+	AUTO_FD int lock = -1;
 	int rc;
 
+	/*
+	 * Packs go only while no backup runs here: its parent's must stay, and
+	 * so must its own.  The lock comes first: what a backup has committed
+	 * after we looked would be unknown to us.
+	 */
+	lock =
+	    cluster_lock(x->settings->state_dir, x->cluster->name, "backup", e);
+	if (lock == -1 && e->kind != ERR_TRANSIENT)
+		return -1;
+	err_clear(e);
 	x->packs = strmap_new();
 	rc = intent_list(&x->lineage, &x->intents, &x->intent_count, e);
 	if (rc == 0 &&
 	    (judge_backups(x, e) == -1 || judge_withdrawn(x, e) == -1 ||
-		judge_wal(x, e) == -1 || judge_packs_locked(x, e) == -1))
+		judge_wal(x, e) == -1))
+		rc = -1;
+	if (rc == 0 && lock != -1)
+		rc = judge_packs(x, e);
+	else if (rc == 0)
+		item(x, false, mem_strdup("packs"), "a backup is running");
+	if (rc == 0 && sweep_folders(x, e) == -1)
 		rc = -1;
 	if (rc == 0)
 		rc = sweep_intents(x, e);

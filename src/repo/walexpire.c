@@ -71,6 +71,11 @@ expire_log(struct expire *x, const char *log, struct err *e)
 		    e);
 	}
 	store_names_free(names);
+	/* Temporary files that a killed process left here. */
+	if (rc == 0 && !x->dry_run)
+		rc = store_sweep(repo_store(x->l->repo),
+		    lineage_key(x->l, key, "wal/%08X/%.8s", x->timeline, log),
+		    e);
 	return rc;
 }
 

@@ -1,0 +1,142 @@
+#!/usr/bin/perl
+# Retention beside a backup and a restore: expire runs again and again with the
+# least retention there is, and takes nothing that they need.
+
+use strict;
+use warnings;
+
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Test::More;
+use Kura;
+use Kura::Site;
+
+my $major = (Kura::servers())[-1];
+plan skip_all => 'no PostgreSQL here' if !defined $major;
+
+my $primary = Kura::Cluster->new(major => $major,
+	init => { checksums => 1, wal_segsize => 1 },
+	conf => { wal_level => 'replica', wal_keep_size => '64MB' })->start;
+my $site = Kura::Site->new;
+my %least = (conninfo => $primary->conninfo, slot => 'none',
+	keep_backups => 1, keep_age => '0s', expire_grace => '0s');
+
+sub expire { return $site->pgkura_ok('expire', 'expire', 'main'); }
+
+# Run expire as long as process lives; how often it did, and what it said that
+# is not success.
+sub expire_beside
+{
+	my ($process) = @_;
+	my ($rounds, @failed) = (0);
+
+	while ($process->alive) {
+		my ($status, $out, $err) = $site->pgkura('expire', 'main');
+		push @failed, "status $status: $err" if $status != 0;
+		$rounds++;
+	}
+	return ($rounds, @failed);
+}
+
+sub finished
+{
+	my ($process, $what) = @_;
+	my ($rounds, @failed) = expire_beside($process);
+
+	is($process->wait(60), 0, "$what finishes beside expire")
+	    or diag($process->err);
+	is("@failed", '', 'expire never fails');
+	cmp_ok($rounds, '>', 1, "$rounds runs of expire");
+	return;
+}
+
+sub packs
+{
+	return map { m{/([^/]+)$} } glob $site->repo . '/main/*/packs/*/*';
+}
+
+$site->cluster('main', %least);
+$site->pgkura_ok('a repository', 'init');
+$primary->psql(q{CREATE TABLE t AS SELECT i, md5(i::text) AS s, repeat('x', 200)
+	FROM generate_series(1, 30000) i});
+$site->pgkura_ok('a first backup', 'backup', 'main');
+$site->pgkura_ok('a second one', 'backup', 'main');
+my @parent = packs();
+
+subtest 'a slow backup' => sub {
+	$site->cluster('main', %least, max_rate => '6MB');
+	my $backup = Kura::spawn($site->words('backup', 'main'));
+	ok(Kura::wait_until(sub { return glob $site->repo . '/main/*/intents/*' }),
+		'it has begun');
+	$site->pgkura_ok('expire beside it', 'expire', 'main');
+	my %there = map { $_ => 1 } packs();
+	is(join(' ', grep { !$there{$_} } @parent), '',
+		'packs of its parent stay') if $backup->alive;
+	finished($backup, 'a backup');
+	$site->cluster('main', %least);
+	expire();
+	expire();
+	$site->pgkura_ok('what is left is sound', 'verify', 'main');
+	is(scalar(@{ $site->json('list', 'main')->{backups} }), 1,
+		'one backup is left');
+};
+
+subtest 'a restore that is paused' => sub {
+	my $to = Kura::tempdir() . '/data';
+	my $id = $site->json('list', 'main')->{backups}[0]{backup};
+	my $restore = Kura::spawn($site->words('restore', 'main', "--to=$to",
+		"--backup=$id", '--immediate', '--workers=1'));
+	ok(Kura::wait_until(sub { return glob $site->repo . '/main/*/intents/*' }),
+		'it says that it reads');
+	my $running = $restore->alive;
+	$restore->kill('STOP');
+	$primary->psql(q{UPDATE t SET s = s || 'changed'});
+	$site->pgkura_ok('a newer backup', 'backup', 'main');
+	expire() for 1 .. 3;
+	my @left = map { $_->{backup} } @{ $site->json('list', 'main')->{backups} };
+	ok((grep { $_ eq $id } @left), 'the one that is read is not withdrawn')
+	    if $running;
+	$restore->kill('CONT');
+	finished($restore, 'the restore');
+	my $c = $site->restored(of => $primary, to => $to);
+	is($c->start->psql(q{SELECT count(*) FROM t WHERE s = md5(i::text)}),
+		'30000', 'what was restored is right');
+	expire() for 1 .. 2;
+	@left = map { $_->{backup} } @{ $site->json('list', 'main')->{backups} };
+	is((grep { $_ eq $id } @left) + 0, 0, 'afterwards it goes');
+	$site->pgkura_ok('what is left is sound', 'verify', 'main');
+};
+
+# What is withdrawn just before a restore says that it reads.
+subtest 'withdrawn while it is read' => sub {
+	my $to = Kura::tempdir() . '/data';
+	my $id = $site->json('list', 'main')->{backups}[0]{backup};
+	my ($root) = glob $site->repo . "/main/*/backups/$id";
+	my $restore = Kura::spawn($site->words('restore', 'main', "--to=$to",
+		"--backup=$id", '--immediate', '--workers=1'));
+	Kura::wait_until(sub { return glob $site->repo . '/main/*/intents/*' });
+	$restore->kill('STOP');
+	my $running = $restore->alive;
+	$site->pgkura_ok('a newer backup', 'backup', 'main');
+	my ($withdrawn) = $root =~ s{/backups/}{/withdrawn/}r;
+	Kura::run(Kura::as_user('mkdir', '-p', $withdrawn =~ s{/[^/]+$}{}r));
+	rename($root, $withdrawn) or die "$root: $!";
+	expire() for 1 .. 3;
+	ok(-e $withdrawn, 'its packs are held') if $running;
+	$restore->kill('CONT');
+	finished($restore, 'the restore');
+};
+
+# A backup that is committed while expire is at work: expire holds the lock of
+# backups before it looks which there are.
+subtest 'many short ones' => sub {
+	my $loop = Kura::spawn('sh', '-c', join ' ', 'for i in 1 2 3 4 5 6; do',
+		(map { "'$_'" } $site->words('backup', 'main')),
+		'|| test $? -eq 75 || exit 1; done');
+	my ($rounds, @failed) = expire_beside($loop);
+
+	is($loop->wait(60), 0, 'backups succeed, or say that it is not the time')
+	    or diag($loop->err);
+	is("@failed", '', 'expire never fails');
+	$site->pgkura_ok('all that is left is sound', 'verify', 'main');
+};
+done_testing();
