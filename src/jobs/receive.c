@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "jobs/receive_int.h"
 
-#define WAIT_FIRST_US	 (CLOCK_SECOND_US / 2)
+#define WAIT_FIRST_US	 (CLOCK_SECOND_US / 10)
 #define WAIT_MAX_US	 (15 * CLOCK_SECOND_US)
 #define WAIT_OPERATOR_US (30 * CLOCK_SECOND_US) /* a person must act */
 #define WAIT_STEP_US	 (100 * (int64_t)1000)

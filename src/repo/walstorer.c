@@ -13,7 +13,7 @@
 
 /* A trial of levels: so many pieces, spread over the segment. */
 #define SAMPLE_PIECES	   4
-#define SAMPLE_PIECE_BYTES ((uint32_t)96 << 10)
+#define SAMPLE_PIECE_BYTES ((uint32_t)64 << 10)
 /* A level above 1 must make the sample smaller by so much. */
 #define SAMPLE_GAIN_PERCENT 5
 

@@ -41,6 +41,14 @@ sub same_bytes
 	return ok($ours eq $theirs, "segment $name is the server's");
 }
 
+sub wait_slot
+{
+	my ($c) = @_;
+
+	return $c->wait_for(
+		'SELECT count(*) = 1 FROM pg_replication_slots WHERE active');
+}
+
 sub one_major
 {
 	my ($major) = @_;
@@ -54,10 +62,7 @@ sub one_major
 	$primary->psql('CREATE TABLE t (a int, b text)');
 
 	my $receiver = $site->receive('main');
-	ok(Kura::wait_until(sub {
-		$primary->psql('SELECT count(*) FROM pg_replication_slots
-			WHERE active') eq '1';
-	}), 'the slot is made and used');
+	ok(wait_slot($primary), 'the slot is made and used');
 	fill($primary, 20000);
 	my $lsn = $primary->lsn;
 	$site->wait_wal('main', $lsn);
@@ -113,6 +118,7 @@ subtest 'WAL that is gone is told as a gap' => sub {
 	$site->pgkura_ok('a repository', 'init');
 	$primary->psql('CREATE TABLE t (a int, b text)');
 	my $receiver = $site->receive('main');
+	wait_slot($primary);
 	fill($primary, 5000);
 	my $lsn = $primary->lsn;
 	$site->wait_wal('main', $lsn);
@@ -158,6 +164,7 @@ subtest 'a slot without bound' => sub {
 	$site->cluster('main', conninfo => $primary->conninfo,
 		slot_unbounded => 'yes');
 	$receiver = $site->receive('main');
+	wait_slot($primary);
 	$site->wait_wal('main', $primary->lsn);
 	pass('unless the configuration says so');
 };
