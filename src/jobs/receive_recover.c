@@ -62,29 +62,62 @@ is_stored(const struct left *f, const char *name, struct err *e)
 	    f->l->cluster);
 }
 
-/* Do the full segment in data and what is open of the next one fit? */
+/* Are both names open segments, the second right behind the first? */
+static bool
+is_next(const struct left *f, size_t i)
+{
+	uint32_t bytes = f->l->facts.segment_bytes, timeline, next_timeline;
+	uint64_t lsn, next_lsn;
+
+	return i + 1 < f->count &&
+	    wal_name_parse(f->names[i], bytes, &timeline, &lsn) &&
+	    wal_name_parse(f->names[i + 1], bytes, &next_timeline, &next_lsn) &&
+	    timeline == next_timeline && next_lsn == lsn + bytes;
+}
+
+/*
+ * Does the record that crosses the end of the full segment in data go on as it
+ * should in what is open of the next one, as far as that is here?
+ */
 static bool
 goes_on(const struct left *f, size_t i)
 {
-	uint32_t bytes = f->l->facts.segment_bytes, timeline, next_timeline,
-		 len;
+	uint32_t bytes = f->l->facts.segment_bytes, timeline, len;
 	AUTO_WALINDEXER struct walindexer *ix = NULL;
 	AUTO_WALINDEX struct walindex x = { 0 };
-	uint64_t lsn, next_lsn;
+	uint64_t lsn;
 
-	if (i + 1 >= f->count ||
-	    !wal_name_parse(f->names[i], bytes, &timeline, &lsn) ||
-	    !wal_name_parse(
-		f->names[i + 1], bytes, &next_timeline, &next_lsn) ||
-	    timeline != next_timeline || next_lsn != lsn + bytes ||
+	if (!wal_name_parse(f->names[i], bytes, &timeline, &lsn) ||
 	    wal_tail_raw(f->l, f->names[i + 1], f->next, &len, NULL) != 1)
 		return false;
 	ix = wal_indexer_at(f->l, timeline, lsn);
 	if (walindexer_feed(ix, f->data, bytes, NULL) == -1)
 		return false;
 	walindexer_cut(ix, &x);
-	(void)walindexer_feed(ix, f->next, len, NULL);
-	return walindexer_valid_end(ix) > next_lsn;
+	return walindexer_feed(ix, f->next, len, NULL) == 0 ||
+	    walindexer_valid_end(ix) > lsn + bytes;
+}
+
+/* Forget open segments behind segment i of its timeline: they begin with a
+ * broken record, so no whole one is in them. */
+static int
+drop_behind(const struct left *f, size_t i, struct err *e)
+{
+	for (; is_next(f, i); i++)
+		if (remove_open(f, f->names[i + 1], e) == -1)
+			return -1;
+	return 0;
+}
+
+static int
+store_full(const struct left *f, const char *name, struct err *e)
+{
+	bool existed;
+
+	if (wal_store_segment(f->l, name, f->data, f->l->facts.segment_bytes,
+		f->level, &existed, e) == -1)
+		return -1;
+	return remove_open(f, name, e);
 }
 
 /* Store segment i if it is full and right. */
@@ -94,20 +127,18 @@ recover_one(const struct left *f, size_t i, struct err *e)
 	uint32_t bytes = f->l->facts.segment_bytes, len, valid = 0;
 	const char *name = f->names[i];
 	int stored = is_stored(f, name, e), found;
-	bool existed;
 
 	if (stored != 0)
 		return stored == 1 ? remove_open(f, name, e) : -1;
 	found = wal_tail_open(f->l, name, NULL, &valid, e);
+	if (found == 1)
+		found = wal_tail_raw(f->l, name, f->data, &len, e);
 	if (found != 1)
 		return found;
-	if (wal_tail_raw(f->l, name, f->data, &len, e) != 1 || len < bytes ||
-	    (valid < bytes && !goes_on(f, i)))
-		return 0;
-	if (wal_store_segment(
-		f->l, name, f->data, bytes, f->level, &existed, e) == -1)
-		return -1;
-	return remove_open(f, name, e);
+	if (len == bytes &&
+	    (valid == bytes || (is_next(f, i) && goes_on(f, i))))
+		return store_full(f, name, e);
+	return drop_behind(f, i, e);
 }
 
 static int
