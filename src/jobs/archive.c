@@ -1,6 +1,6 @@
 /*
  * archive: the socket to which `pgkura-wal push` hands the files of
- * archive_command; and the same without a daemon.
+ * archive_command.
  *
  * One thread talks to all clients and never waits for one of them; workers
  * (archive_work.c) bring the files into the repository.  A client is answered
@@ -9,15 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/child.h"
 #include "base/clock.h"
@@ -259,51 +255,7 @@ serve_once(struct server *s, struct err *e)
 	return 0;
 }
 
-/* ---- the socket ---- */
-
-static int
-give_to_group(const char *path, const char *group, struct err *e)
-{
-	const struct group *g;
-
-	if (group == NULL)
-		return 0;
-	g = getgrnam(group);
-	if (g == NULL) {
-		(void)err_set(
-		    e, ERR_USAGE, "group \"%s\" does not exist", group);
-		return err_hint(e, "Correct socket_group.");
-	}
-	if (chown(path, (uid_t)-1, g->gr_gid) == -1 || chmod(path, 0660) == -1)
-		return err_sys(
-		    e, "could not give \"%s\" to group \"%s\"", path, group);
-	return 0;
-}
-
-static int
-bind_socket(const char *path, struct err *e)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	AUTO_FD int fd =
-	    socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask;
-	int rc;
-
-	if (strlen(path) >= sizeof(a.sun_path))
-		return err_set(e, ERR_USAGE,
-		    "socket path \"%s\" is longer than %zu bytes", path,
-		    sizeof(a.sun_path) - 1);
-	(void)strcpy(a.sun_path, path);
-	if (fd == -1)
-		return err_sys(e, "could not make a socket");
-	mask = umask(0177);
-	(void)unlink(path); /* of one that was killed: we hold the lock */
-	rc = bind(fd, (struct sockaddr *)&a, sizeof(a));
-	(void)umask(mask);
-	if (rc == -1 || listen(fd, CLIENTS_MAX) == -1)
-		return err_sys(e, "could not listen on \"%s\"", path);
-	return steal_fd(&fd);
-}
+/* ---- all of it ---- */
 
 static int
 serve(struct server *s, const char *path, struct err *e)
@@ -318,8 +270,9 @@ serve(struct server *s, const char *path, struct err *e)
 	if (event_fd == -1)
 		return err_sys(e, "could not make an event descriptor");
 	archiver = archiver_new(s->settings, e);
-	if (archiver == NULL || (listen_fd = bind_socket(path, e)) == -1 ||
-	    give_to_group(path, s->settings->socket_group, e) == -1)
+	if (archiver == NULL ||
+	    (listen_fd = archive_listen(path, s->settings->socket_group, e)) ==
+		-1)
 		return -1;
 	work = archive_work_new(archiver, event_fd);
 	s->work = work;
@@ -350,46 +303,4 @@ archive_serve(const struct settings *s, struct err *e)
 	if (lock == -1)
 		return -1;
 	return serve(&server, path, e);
-}
-
-/* ---- without a daemon ---- */
-
-/* pg_control of the data directory in whose pg_wal path lies; -1. */
-static int
-open_control(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	AUTO_FREE char *control = mem_printf("%.*s/../global/pg_control",
-	    slash == NULL ? 1 : (int)(slash - path),
-	    slash == NULL ? "." : path);
-
-	return open(control, O_RDONLY | O_CLOEXEC);
-}
-
-int
-archive_push(const struct settings *s, const char *path, struct err *e)
-{
-	const char *slash = strrchr(path, '/');
-	AUTO_ARCHIVER struct archiver *a = NULL;
-	AUTO_ARCHIVE_MEMBER struct archive_member *r = NULL;
-	AUTO_WAL_STORER struct wal_storer *storer = wal_storer_new();
-	struct archive_file f = { .fd = -1 };
-	AUTO_FD int fd = file_open_at(AT_FDCWD, path, O_RDONLY, 0, e);
-	AUTO_FD int control = open_control(path);
-	int rc;
-
-	if (fd == -1 || (a = archiver_new(s, e)) == NULL)
-		return -1;
-	(void)snprintf(
-	    f.name, sizeof(f.name), "%s", slash == NULL ? path : slash + 1);
-	f.fd = fd;
-	f.control_fd = control;
-	r = archive_member_read(a, &f, e);
-	if (r == NULL)
-		return e->kind == ERR_NONE ? 0 : -1;
-	rc = archive_store_read(r, storer, &f.existed, e);
-	if (rc == -1 && e->kind == ERR_CONFLICT)
-		log_event(LOG_LEVEL_ERROR, "wal_conflict", e->text, "cluster",
-		    f.cluster, "file", f.name, NULL);
-	return rc;
 }

@@ -4,10 +4,12 @@
 /*
  * archive_int: what the files of the archive job share.
  *
- *	archive.c	the socket: requests in, answers out
+ *	archive.c	clients: requests in, answers out
+ *	archive_listen.c	their socket
  *	archive_wire.c	their bytes
  *	archive_work.c	files on their way: workers, and what was done lately
  *	archive_store.c	one file into the repository
+ *	archive_push.c	the same without a daemon
  */
 
 #include <pthread.h>
@@ -18,6 +20,12 @@
 #include "repo/repo.h"
 #include "repo/walcheck.h"
 #include "repo/walstored.h"
+
+/* ---- archive_listen.c ---- */
+
+/* Listen on path, for us and for group (NULL: for nobody else).  What a killed
+ * daemon left there is replaced: the caller holds a lock. */
+int archive_listen(const char *path, const char *group, struct err *e);
 
 /* ---- archive_store.c ---- */
 

@@ -7,7 +7,8 @@
  *	receive.c          lock, connect again and again, what to do about errors
  *	receive_start.c    one connection: checks, slot, histories, the plan
  *	receive_recover.c  what an earlier receiver left open
- *	receive_stream.c   messages to segments; when to sync and to report
+ *	receive_stream.c   messages; reports; the end of a timeline
+ *	receive_take.c	   bytes to segments; when they are made durable
  *	receive_publish.c  full segments to stored ones, on other threads
  *	receive_status.c   receiver.json
  */

@@ -4,16 +4,6 @@
  *	server -> walindexer -> open segment in memory -+-> full: stored
  *	          (record CRCs)                         |   (receive_publish.c)
  *	                                                +-> synced to its file
- *
- * Nothing is acknowledged before it is durable: synced in wal/open, or stored.
- * While the server has more to send, bytes stay in memory: a segment that fills
- * up soon enough is stored without ever being written to wal/open.  When the
- * server has sent all it has, what is here is synced and reported at once.  A
- * later segment is never synced before the earlier ones are durable, so what is
- * durable has no hole at any instant.
- *
- * A full segment is held until the record that crosses its end has been
- * checked, so that what is stored is right up to its last byte.
  */
 
 #include <inttypes.h>
@@ -23,102 +13,25 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "jobs/receive_int.h"
+#include "jobs/receive_stream.h"
 #include "repo/walknown.h"
 
-#define IDLE_MS 1000
-/* So long bytes may wait to be made durable while more keeps coming; the second
- * when the server is a segment ahead: then few wait for the last of them. */
-#define SYNC_AGE_US   (50 * (int64_t)1000)
-#define SYNC_BULK_US  (1000 * (int64_t)1000)
+#define IDLE_MS	      1000
 #define REPORT_AGE_US (10 * CLOCK_SECOND_US)
 /* A server that is silent for so long is asked for a sign of life, so that it is
  * known until when nothing happened on it. */
 #define ASK_AGE_US (2 * CLOCK_SECOND_US)
 
-struct stream {
-	struct receiver *r;
-	struct walstream *w;
-	struct walindexer *ix;
-	struct publisher *publisher;
-	struct receive_segment *current; /* NULL between two */
-	struct receive_segment *held;	 /* full, before current; NULL */
-	uint64_t received_lsn;
-	int64_t unsynced_us; /* since when something is not durable; 0 */
-	uint64_t reported_lsn;
-	int64_t reported_us;
-	int64_t known_us; /* by the server's clock: what was noted last */
-	bool spoiled;	  /* the last bytes are not WAL */
-};
-
-/* ---- durable ---- */
-
-static uint64_t
-durable_lsn(const struct stream *s)
-{
-	uint64_t lsn = publisher_durable(s->publisher), synced;
-
-	if (!publisher_idle(s->publisher))
-		return lsn;
-	if (s->held != NULL) {
-		synced = wal_open_synced_end(s->held->open);
-		lsn = synced > lsn ? synced : lsn;
-		if (synced < s->held->end_lsn)
-			return lsn;
-	}
-	if (s->current != NULL) {
-		synced = wal_open_synced_end(s->current->open);
-		lsn = synced > lsn ? synced : lsn;
-	}
-	return lsn;
-}
-
-/* Make all that was received durable, the earlier before the later. */
-static int
-make_durable(struct stream *s, struct err *e)
-{
-	s->unsynced_us = 0;
-	if (publisher_reap(s->publisher, true, e) == -1 ||
-	    (s->held != NULL && wal_open_sync(s->held->open, e) == -1) ||
-	    (s->current != NULL && wal_open_sync(s->current->open, e) == -1))
-		return -1;
-	return 0;
-}
-
-/* Is there anything that is not durable yet? */
-static bool
-is_pending(const struct stream *s)
-{
-	return s->received_lsn > durable_lsn(s);
-}
-
-/* How far the server is ahead. */
-static uint64_t
-behind_bytes(const struct stream *s)
-{
-	uint64_t server_lsn = s->r->status.server_end_lsn;
-
-	return server_lsn > s->received_lsn ? server_lsn - s->received_lsn : 0;
-}
-
-/* Have the first bytes that are not durable waited too long? */
-static bool
-is_overdue(const struct stream *s)
-{
-	return s->unsynced_us != 0 &&
-	    clock_boot_us() - s->unsynced_us >=
-	    (behind_bytes(s) > s->r->lineage.facts.segment_bytes ? SYNC_BULK_US
-								 : SYNC_AGE_US);
-}
+/* ---- reports ---- */
 
 /* How long to wait for the next message: not at all when all that the server
  * has is here and is to be made durable. */
 static int
 wait_ms(const struct stream *s)
 {
-	if (!is_pending(s))
+	if (!stream_is_pending(s))
 		return IDLE_MS;
-	return behind_bytes(s) == 0 ? 0 : SYNC_AGE_US / 1000;
+	return stream_behind(s) == 0 ? 0 : RECEIVE_SYNC_MS;
 }
 
 /* All that the server has is durable here: note until when by its clock, for
@@ -131,7 +44,7 @@ note_known(struct stream *s, struct err *e)
 		st->server_us };
 
 	if (st->server_us == s->known_us || st->server_end_lsn == LSN_NONE ||
-	    durable_lsn(s) < st->server_end_lsn ||
+	    stream_durable(s) < st->server_end_lsn ||
 	    st->server_us - s->known_us < CLOCK_SECOND_US / 2)
 		return 0;
 	s->known_us = st->server_us;
@@ -149,7 +62,7 @@ is_silent(const struct stream *s)
 static int
 report(struct stream *s, bool now, struct err *e)
 {
-	uint64_t flushed = durable_lsn(s);
+	uint64_t flushed = stream_durable(s);
 	int64_t boot_us = clock_boot_us();
 
 	s->r->status.received_lsn = s->received_lsn;
@@ -169,97 +82,6 @@ report(struct stream *s, bool now, struct err *e)
 	s->reported_us = boot_us;
 	return walstream_report(
 	    s->w, s->received_lsn, s->reported_lsn, is_silent(s), e);
-}
-
-/* ---- segments ---- */
-
-static int
-begin_segment(struct stream *s, struct err *e)
-{
-	const struct lineage *l = &s->r->lineage;
-	struct wal_open *o;
-	uint64_t valid;
-
-	o = wal_open_segment(
-	    l, s->r->plan.timeline, s->received_lsn, &valid, e);
-	if (o == NULL)
-		return -1;
-	s->current =
-	    receive_segment_new(o, s->received_lsn, l->facts.segment_bytes);
-	return 0;
-}
-
-static int
-release_held(struct stream *s, struct err *e)
-{
-	if (s->held == NULL)
-		return 0;
-	return publisher_put(s->publisher, steal_ptr(&s->held), e);
-}
-
-static int
-end_segment(struct stream *s, struct err *e)
-{
-	struct wal_open *o = s->current->open;
-
-	/* Of one that has a file, only a little is left to sync. */
-	if (wal_open_synced_end(o) > s->current->start_lsn &&
-	    wal_open_sync(o, e) == -1)
-		return -1;
-	walindexer_cut(s->ix, &s->current->index);
-	if (release_held(s, e) == -1)
-		return -1;
-	if (!walindexer_in_record(s->ix))
-		return publisher_put(s->publisher, steal_ptr(&s->current), e);
-	s->held = steal_ptr(&s->current);
-	return 0;
-}
-
-/* len bytes that lie in one segment. */
-static int
-take_piece(struct stream *s, const uint8_t *data, size_t len, struct err *e)
-{
-	if (s->current == NULL && begin_segment(s, e) == -1)
-		return -1;
-	if (walindexer_feed(s->ix, data, len, e) == -1) {
-		s->spoiled = true;
-		return -1;
-	}
-	if (wal_open_write(s->current->open, s->received_lsn, data, len, e) ==
-	    -1)
-		return -1;
-	s->received_lsn += len;
-	if (s->held != NULL && walindexer_valid_end(s->ix) > s->held->end_lsn &&
-	    release_held(s, e) == -1)
-		return -1;
-	return s->received_lsn == s->current->end_lsn ? end_segment(s, e) : 0;
-}
-
-static int
-take_data(struct stream *s, const struct walstream_message *m, struct err *e)
-{
-	uint32_t bytes = s->r->lineage.facts.segment_bytes;
-	const uint8_t *data = m->data;
-	char got[LSN_TEXT_BYTES], want[LSN_TEXT_BYTES];
-	size_t len = m->len, n;
-
-	if (m->start_lsn != s->received_lsn)
-		return err_set(e, ERR_CORRUPT,
-		    "the server sent WAL at %s, expected %s",
-		    lsn_text(m->start_lsn, got),
-		    lsn_text(s->received_lsn, want));
-	while (len > 0) {
-		n = bytes - s->received_lsn % bytes;
-		if (n > len)
-			n = len;
-		if (take_piece(s, data, n, e) == -1)
-			return -1;
-		data += n;
-		len -= n;
-	}
-	if (s->unsynced_us == 0)
-		s->unsynced_us = clock_boot_us();
-	return is_overdue(s) ? make_durable(s, e) : 0;
 }
 
 /* ---- the end of a timeline ---- */
@@ -291,7 +113,7 @@ end_timeline(struct stream *s, const struct walstream_message *m, struct err *e)
 	struct receiver *r = s->r;
 
 	tell_switch(s, m);
-	if (release_held(s, e) == -1 || make_durable(s, e) == -1)
+	if (stream_release(s, e) == -1 || stream_sync(s, e) == -1)
 		return -1;
 	if (s->current != NULL) {
 		if (wal_open_to_partial(s->current->open, e) == -1)
@@ -314,11 +136,12 @@ end_timeline(struct stream *s, const struct walstream_message *m, struct err *e)
 static int
 on_pause(struct stream *s, struct err *e)
 {
-	if (s->received_lsn > durable_lsn(s) || !publisher_idle(s->publisher))
-		return make_durable(s, e);
+	if (s->received_lsn > stream_durable(s) ||
+	    !publisher_idle(s->publisher))
+		return stream_sync(s, e);
 	/* The server has been quiet for a while: the record that crosses the
 	 * end of the held segment may never be finished. */
-	return release_held(s, e);
+	return stream_release(s, e);
 }
 
 static int
@@ -335,7 +158,7 @@ on_message(struct stream *s, const struct walstream_message *m, struct err *e)
 	}
 	switch (m->what) {
 	case WALSTREAM_DATA:
-		if (take_data(s, m, e) == -1)
+		if (stream_take(s, m, e) == -1)
 			return -1;
 		break;
 	case WALSTREAM_TIMEOUT:
@@ -344,7 +167,7 @@ on_message(struct stream *s, const struct walstream_message *m, struct err *e)
 			return -1;
 		break;
 	case WALSTREAM_KEEPALIVE:
-		if (m->reply_requested && make_durable(s, e) == -1)
+		if (m->reply_requested && stream_sync(s, e) == -1)
 			return -1;
 		break;
 	case WALSTREAM_TIMELINE_END:
@@ -377,52 +200,11 @@ run(struct stream *s, enum receive_end *end, struct err *e)
 							    : RECEIVE_TIMELINE;
 			return 0;
 		}
-		if (until != LSN_NONE && durable_lsn(s) >= until) {
+		if (until != LSN_NONE && stream_durable(s) >= until) {
 			*end = RECEIVE_DONE;
 			return walstream_stop(s->w, e);
 		}
 	}
-}
-
-/* ---- leaving ---- */
-
-/* Forget the bytes that have turned out not to be WAL. */
-static int
-drop_spoiled(struct stream *s, struct err *e)
-{
-	uint64_t valid_end = walindexer_valid_end(s->ix);
-
-	if (valid_end == LSN_NONE)
-		return 0;
-	if (s->held == NULL || valid_end > s->held->end_lsn)
-		return s->current == NULL
-		    ? 0
-		    : wal_open_cut(s->current->open, valid_end, e);
-	/* The broken record began in the held segment. */
-	if (s->current != NULL && wal_open_discard(s->current->open, e) == -1)
-		return -1;
-	receive_segment_free(steal_ptr(&s->current));
-	return wal_open_cut(s->held->open, valid_end, e);
-}
-
-/* Make durable what was received, whatever ended the stream. */
-static int
-leave(struct stream *s, struct err *e)
-{
-	if (s->spoiled && drop_spoiled(s, e) == -1)
-		return -1;
-	if (publisher_reap(s->publisher, true, e) == -1) {
-		struct err save = ERR_INIT;
-
-		/* In order, as far as it goes. */
-		if (publisher_save(s->publisher, &save) == 0 &&
-		    (s->held == NULL ||
-			wal_open_sync(s->held->open, &save) == 0) &&
-		    s->current != NULL)
-			(void)wal_open_sync(s->current->open, &save);
-		return -1;
-	}
-	return make_durable(s, e);
 }
 
 static void
@@ -484,10 +266,10 @@ receive_stream(
 		return -1;
 	}
 	if (run(&s, end, e) == 0)
-		return leave(&s, e);
+		return stream_leave(&s, e);
 	/* The server says when it opens the segment that it is gone. */
 	*gap = is_gone(e) && s.received_lsn == r->plan.start_lsn;
-	if (leave(&s, &last) == -1) {
+	if (stream_leave(&s, &last) == -1) {
 		log_error("receive_leave_failed", &last);
 	} else if (e->kind == ERR_CANCELED) {
 		/* A last word, so that the server can let go. */
