@@ -88,10 +88,10 @@ plan_anew(const struct receive_facts *f, struct receive_plan *p)
 {
 	uint64_t lsn = f->server_end_lsn;
 
-	if (f->from_lsn != LSN_NONE)
-		lsn = f->from_lsn;
 	if (f->slot_lsn != LSN_NONE)
 		lsn = f->slot_lsn;
+	if (f->from_lsn != LSN_NONE) /* an order */
+		lsn = f->from_lsn;
 	begin(f, p, timeline_at(f->history, lsn), lsn);
 }
 

@@ -4,7 +4,6 @@
  *	roots: signature and sense
  *	packs: SHA-256 of all bytes, every frame decoded, every block's sums
  *	leaves and maps: every file's blocks are there and make its CRC
- *	the server's own manifest against our entries
  *	WAL: every segment decoded and checked; no hole where a backup needs it
  *
  * What is found wrong is a finding and not an error; the work goes on.
@@ -22,17 +21,11 @@
 #include "base/progress.h"
 #include "base/strmap.h"
 #include "jobs/verify_int.h"
-#include "pg/pgmanifest.h"
 #include "repo/intake.h"
 #include "repo/walarchive.h"
 
 #define INDEX_CACHE_BYTES ((size_t)24 << 20)
 #define SUMS_AT_ONCE	  4096u
-
-struct known {
-	uint64_t bytes;
-	uint32_t crc;
-};
 
 void
 verify_finding(struct verify *v, const char *object, const char *fmt, ...)
@@ -141,7 +134,6 @@ static int
 check_entry(void *arg, const struct entry *entry, struct err *e)
 {
 	struct verify *v = arg;
-	struct known *k;
 	uint32_t crc;
 
 	if (entry_crc(v, entry, &crc, e) == -1)
@@ -149,24 +141,7 @@ check_entry(void *arg, const struct entry *entry, struct err *e)
 	if (crc != entry->crc32c)
 		verify_finding(v, entry->path,
 		    "the file's blocks do not make its checksum");
-	if (entry->kind == ENTRY_FILE) {
-		k = mem_alloc(sizeof(*k));
-		*k = (struct known){ entry->size_bytes, entry->crc32c };
-		free(strmap_put(v->crcs, entry->path, k));
-	}
 	return child_check_stop(e);
-}
-
-static void
-crcs_free(struct verify *v)
-{
-	size_t pos = 0;
-	const char *key;
-	void *value;
-
-	while (strmap_next(v->crcs, &pos, &key, &value))
-		free(value);
-	strmap_free(steal_ptr(&v->crcs));
 }
 
 /* ---- backups ---- */
@@ -209,9 +184,7 @@ check_root(
 	if (check_wal_of(v, r, key, e) == -1)
 		return -1;
 	v->ps = packset_new(&v->lineage, INDEX_CACHE_BYTES);
-	v->crcs = strmap_new();
 	rc = root_walk(r, v->ps, check_entry, v, e);
-	crcs_free(v);
 	packset_free(steal_ptr(&v->ps));
 	if (rc == -1)
 		rc = verify_finding_or_stop(v, key, e);
