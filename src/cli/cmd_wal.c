@@ -7,6 +7,7 @@
 
 #include "base/child.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "jobs/jobs.h"
 
@@ -132,6 +133,34 @@ wal_receive(struct cli *cli, const char *cluster, const char *from,
 	return receive_run(cli->settings, c, &o, e);
 }
 
+static int
+wal_fork(struct cli *cli, const char *cluster, bool yes, struct err *e)
+{
+	const struct cluster_settings *c = cli_cluster(cli, cluster, e);
+	AUTO_REPO struct repo *r = NULL;
+	struct lineage l;
+
+	if (c == NULL)
+		return -1;
+	if (!yes) {
+		(void)err_set(e, ERR_USAGE,
+		    "\"wal fork\" begins a new history of cluster \"%s\"",
+		    c->name);
+		return err_hint(e,
+		    "Do so when this server is the one to go on with and its "
+		    "WAL conflicts with what is stored.  What is stored stays; "
+		    "a new backup is needed.  If that is wanted, say --yes.");
+	}
+	r = repo_open(
+	    cli->settings->repository, cli->settings->state_dir, true, e);
+	if (r == NULL || lineage_fork(r, c->name, &l, e) == -1)
+		return -1;
+	log_event(LOG_LEVEL_WARNING, "wal_forked",
+	    "a new history of the cluster begins; take a backup", "cluster",
+	    c->name, "lineage", l.name, NULL);
+	return 0;
+}
+
 int
 cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 {
@@ -139,7 +168,7 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 	const char *from = NULL, *until = NULL;
 	uint64_t ahead = 0, wait_s = 0;
 	/* Now, for parsing moves the words. */
-	bool standby = false,
+	bool standby = false, yes = false,
 	     is_fetch = argc > 1 && strcmp(argv[1], "fetch") == 0;
 	const struct cli_option options[] = {
 		{ "lineage", "NAME", "an older history of the cluster",
@@ -157,6 +186,8 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 		    CLI_NUMBER, &wait_s },
 		{ "standby", NULL, "with fetch: \"not now\" is \"not there\"",
 		    CLI_FLAG, &standby },
+		{ "yes", NULL, "with fork: begin a new history", CLI_FLAG,
+		    &yes },
 	};
 
 	if (cli_parse(cli, argc, argv, options, COUNT_OF(options), args, 1, 3,
@@ -170,6 +201,8 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 		    cli, args[1], lineage, strcmp(args[0], "gaps") == 0, e);
 	if (strcmp(args[0], "receive") == 0)
 		return wal_receive(cli, args[1], from, until, e);
+	if (strcmp(args[0], "fork") == 0)
+		return wal_fork(cli, args[1], yes, e);
 	if (strcmp(args[0], "push") == 0 && args[1] != NULL)
 		return archive_push(cli->settings, args[1], e);
 	if (strcmp(args[0], "fetch") == 0)
@@ -186,5 +219,5 @@ cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e)
 	if (strcmp(args[0], "push") == 0)
 		return err_set(e, ERR_USAGE, "\"wal push\" takes a path");
 	(void)err_set(e, ERR_USAGE, "there is no \"wal %s\"", args[0]);
-	return err_hint(e, "There are: list, gaps, receive.");
+	return err_hint(e, "There are: list, gaps, receive, fork.");
 }

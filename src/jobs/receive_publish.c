@@ -21,8 +21,8 @@
 
 #define THREADS 2
 /* Segments on their way, within so many bytes; but always two. */
-#define ROW_MAX	      4
-#define ROW_BYTES_MAX ((uint64_t)128 << 20)
+#define ROW_MAX	      3
+#define ROW_BYTES_MAX ((uint64_t)64 << 20)
 
 struct publisher {
 	struct lineage lineage;

@@ -250,6 +250,24 @@ lineage_number(const struct repo *r, const char *cluster, uint64_t system_id,
 }
 
 int
+lineage_fork(
+    const struct repo *r, const char *cluster, struct lineage *l, struct err *e)
+{
+	struct lineage old;
+	char name[LINEAGE_NAME_BYTES];
+	unsigned int number;
+
+	if (lineage_open(r, cluster, NULL, &old, e) == -1 ||
+	    lineage_number(r, cluster, old.facts.system_id, &number, e) == -1)
+		return -1;
+	(void)snprintf(name, sizeof(name), "%llu-%u",
+	    (unsigned long long)old.facts.system_id, number + 1);
+	lineage_init(l, r, cluster, name);
+	l->facts = old.facts;
+	return facts_write(l, 1, e);
+}
+
+int
 lineage_open_for(const struct repo *r, const char *cluster,
     const struct cluster_facts *facts, struct lineage *l, struct err *e)
 {

@@ -86,6 +86,11 @@ int lineage_open(const struct repo *r, const char *cluster, const char *name,
     struct lineage *l, struct err *e);
 int lineage_list(const struct repo *r, const char *cluster, char ***names,
     size_t *count, struct err *e);
+/* A new lineage for the server of the newest one: from now on its WAL and
+ * backups go there, and what was stored before stays as it is.  The operator's
+ * way out when WAL conflicts.  ERR_NOT_FOUND. */
+int lineage_fork(const struct repo *r, const char *cluster, struct lineage *l,
+    struct err *e);
 
 /*
  * Key of an object of this lineage:

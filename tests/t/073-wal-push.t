@@ -174,6 +174,18 @@ subtest 'a conflict is refused' => sub {
 	wait_archived($primary, $primary->switch_wal);
 	pass('the first one goes on');
 
+	# The operator decides for the twin.
+	$site->pgkura_fails('a fork is asked for', 2, qr/--yes/,
+		'wal', 'fork', 'main');
+	$site->pgkura_ok('and made', 'wal', 'fork', 'main', '--yes');
+	my $name = $twin->psql('SELECT last_failed_wal FROM pg_stat_archiver');
+	my ($again, undef, $why) = push_file($site,
+		$twin->pgdata . "/pg_wal/$name");
+	is($again, 0, 'then the twin gets through') or diag($why);
+	is_deeply([ sort(grep { $_ ne '' } map { m{main/\d+-1/wal/.*/([0-9A-F]{24})$} ? $1 : '' }
+		    split /\n/, `find @{[ $site->repo ]} -type f -not -path '*/open/*'`) ],
+		[ sort(stored($site)) ], 'into a history of its own');
+
 	# What a promoted server offers of the old timeline.
 	my $partial = Kura::tempdir() . "/$last.partial";
 	Kura::run('cp', $twin->pgdata . "/pg_wal/$last", $partial);

@@ -79,6 +79,16 @@ subtest 'what is there' => sub {
 	ok(!-e "$folder/pgkura.ahead", 'nothing is read ahead unless asked for');
 };
 
+subtest 'without us' => sub {
+	my ($zstd) = grep { -x } map { "$_/zstd" } split /:/, $ENV{PATH};
+	plan skip_all => 'no zstd here' if !defined $zstd;
+	my $name = name($last - 3);
+	my ($path) = glob($site->repo . "/main/*-1/wal/*/*/$name");
+	Kura::run('sh', '-c', "'$zstd' -qdc <'$path' >'$folder/plain'");
+	ok(Kura::slurp("$folder/plain") eq Kura::slurp($primary->pgdata
+		    . "/pg_wal/$name"), 'zstd makes the plain segment');
+};
+
 subtest 'what is absent' => sub {
 	is(get(name($last + 1), @none), 1, 'the segment behind the open one');
 	is(get(name($last + 100), @none), 1, 'and a later one');
