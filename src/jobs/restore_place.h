@@ -58,6 +58,14 @@ int place_look(struct restore_place *p, const struct restore_options *options,
 int place_check(struct restore_place *p, const struct restore_options *options,
     const struct root *root, struct err *e);
 
+/* ---- restore_tablespaces.c ---- */
+/* Fills links.  ERR_USAGE, ERR_REFUSED where something else is. */
+int place_check_tablespaces(struct restore_place *p,
+    const struct restore_options *options, const struct root *root,
+    struct err *e);
+/* 1 there is something in the folder, 0 not (or no folder), -1. */
+int place_has_content(const char *path, struct err *e);
+
 /*
  * Make the directory (or enter it), lock it, leave the marker, put an old
  * pg_control aside.  Links and folders of tablespaces are made by
