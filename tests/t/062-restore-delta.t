@@ -12,7 +12,11 @@ use Kura;
 
 plan skip_all => 'no PostgreSQL here' unless Kura::servers();
 
+# One whose pg_verifybackup is here, if any.
+my ($major) = grep { -x "/usr/lib/postgresql/$_/bin/pg_verifybackup" }
+    reverse Kura::servers();
 my $primary = Kura::Cluster->new(name => 'primary',
+	major => $major // (Kura::servers())[-1],
 	init => { checksums => 1 },
 	conf => { autovacuum => 'off', max_wal_size => '1GB' })->start;
 my $site = Kura::Site->new;
