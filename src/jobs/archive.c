@@ -132,8 +132,9 @@ receive_request(int fd, struct received *r, struct err *e)
 	return 1;
 }
 
+/* Who asks, and for what: level debug, or warning when e says why not. */
 static void
-tell_refused(int fd, const struct err *e)
+tell_request(int fd, const char *file, const struct err *e)
 {
 	struct ucred cred = { 0 };
 	socklen_t len = sizeof(cred);
@@ -143,8 +144,10 @@ tell_refused(int fd, const struct err *e)
 		(void)snprintf(uid, sizeof(uid), "%u", cred.uid);
 		(void)snprintf(pid, sizeof(pid), "%d", (int)cred.pid);
 	}
-	log_event(LOG_LEVEL_WARNING, "wal_push_refused", e->text, "uid", uid,
-	    "pid", pid, NULL);
+	log_event(e == NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+	    e == NULL ? "wal_push_asked" : "wal_push_refused",
+	    e == NULL ? "a client offers a WAL file" : e->text, "file", file,
+	    "uid", uid, "pid", pid, NULL);
 }
 
 /* Begin the jobs of a request; the client waits for the first. */
@@ -181,8 +184,8 @@ client_read(struct server *s, struct client *c)
 	got = receive_request(c->fd, &r, &e);
 	if (got == 0)
 		return;
-	if (got == -1)
-		tell_refused(c->fd, &e);
+	tell_request(c->fd, got == -1 ? NULL : r.request.names[0],
+	    got == -1 ? &e : NULL);
 	if (got == -1 || begin_jobs(s, c, &r, &e) == -1)
 		client_answer(c, &e);
 }

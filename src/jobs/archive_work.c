@@ -46,7 +46,7 @@ struct archive_work {
 	pthread_mutex_t reading;	  /* held by the worker that reads */
 	pthread_mutex_t lock;		  /* guards done and result */
 	struct archive_job *first, *last; /* of the main thread */
-	unsigned int count;
+	unsigned int count, waiting;	  /* of these not done when last seen */
 };
 
 static void
@@ -211,10 +211,14 @@ static void
 trim(struct archive_work *w)
 {
 	struct archive_job **at = &w->first, *j;
+	bool done;
 
 	w->last = NULL;
+	w->waiting = 0;
 	while ((j = *at) != NULL) {
-		if (j->holders == 0 && is_done(w, j) &&
+		done = is_done(w, j);
+		w->waiting += !done;
+		if (done && j->holders == 0 &&
 		    (w->count > ROW_MAX || j->result.kind != ERR_NONE)) {
 			*at = j->next;
 			w->count--;
@@ -267,7 +271,7 @@ archive_work_add(struct archive_work *w, const char *name, int fd,
 	j = find(w, name, &st);
 	if (j != NULL)
 		return j;
-	if (w->count >= ROW_MAX + WAITING_MAX) {
+	if (w->waiting >= WAITING_MAX) {
 		(void)err_set(e, ERR_TRANSIENT,
 		    "too many WAL files are waiting to be archived");
 		return NULL;

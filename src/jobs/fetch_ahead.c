@@ -30,8 +30,10 @@
 #define LOCK	  "lock"
 #define WANT	  "want"
 #define READY_MAX 64
-#define IDLE_US	  (60 * CLOCK_SECOND_US)
-#define LOOK_MS	  1000
+/* However large segments are, so much may lie in pg_wal; but always one. */
+#define READY_BYTES_MAX ((uint64_t)512 << 20)
+#define IDLE_US		(60 * CLOCK_SECOND_US)
+#define LOOK_MS		1000
 
 struct ahead {
 	const struct lineage *l;
@@ -291,6 +293,18 @@ ask(int dirfd, const char *name)
 	(void)fetch_put_file(dirfd, WANT, name, strlen(name), false, NULL);
 }
 
+static unsigned int
+how_many(unsigned int ahead, uint32_t segment_bytes)
+{
+	uint64_t fit = READY_BYTES_MAX / segment_bytes;
+
+	if (ahead > READY_MAX)
+		ahead = READY_MAX;
+	if (fit == 0)
+		fit = 1;
+	return ahead < fit ? ahead : (unsigned int)fit;
+}
+
 void
 fetch_ahead_begin(const struct fetch_options *options, const struct lineage *l,
     int dirfd, uint32_t timeline, uint64_t lsn)
@@ -299,7 +313,7 @@ fetch_ahead_begin(const struct fetch_options *options, const struct lineage *l,
 	AUTO_FD int folder = -1;
 	AUTO_FD int lock = -1;
 
-	a.want = options->ahead < READY_MAX ? options->ahead : READY_MAX;
+	a.want = how_many(options->ahead, l->facts.segment_bytes);
 	a.timeline = timeline;
 	a.lsn = lsn + l->facts.segment_bytes;
 	if (mkdirat(dirfd, FOLDER, 0700) == -1 && errno != EEXIST)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/le.h"
 #include "repo/walfile.h"
 #include "repo/walindex.h"
 #include "tap.h"
@@ -44,6 +45,101 @@ check_header(void)
 	}
 	tap_u64(missed, 0, "no single-bit flip of a header passes");
 	tap_u64(h.timeline, 0, "a refused header is left untouched");
+}
+
+/* A header with one value changed and a right checksum is refused. */
+static void
+check_header_values(void)
+{
+	static const struct {
+		const char *what;
+		unsigned int offset, bytes;
+		uint32_t value;
+	} faults[] = {
+		{ "a later version", 16, 2, 2 },
+		{ "unknown flags", 18, 2, 3 },
+		{ "timeline 0", 20, 4, 0 },
+		{ "a start inside a segment", 32, 4, 0x1B000008 },
+		{ "a segment size that is no power of two", 40, 4, 17 << 20 },
+		{ "a length above the segment's", 44, 4, (16 << 20) + 1 },
+		{ "no length", 44, 4, 0 },
+		{ "a chunk size that is too small", 48, 4, 4096 },
+		{ "a chunk size that is no power of two", 48, 4, 3 << 20 },
+		{ "reserved bits", 52, 4, 1 },
+		{ "reserved bits behind", 56, 4, 1 },
+	};
+	uint8_t raw[WALFILE_HEADER_BYTES];
+	struct walfile_header h;
+	struct err e = ERR_INIT;
+	size_t i;
+
+	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		walfile_header_encode(&sample, raw);
+		if (faults[i].bytes == 2)
+			le16_put(
+			    raw + faults[i].offset, (uint16_t)faults[i].value);
+		else
+			le32_put(raw + faults[i].offset, faults[i].value);
+		le32_put(raw + 60, crc32c(0, raw, 60));
+		tap_ok(walfile_header_decode(&h, raw, &e) == -1 &&
+			e.kind == ERR_CORRUPT,
+		    "a header with %s is refused: %s", faults[i].what, e.text);
+	}
+}
+
+static void
+check_footer(void)
+{
+	struct walfile_trailer t = { .body_bytes = 3000, .index_bytes = 5 };
+	uint8_t raw[WALFILE_FRAME_BYTES + 3 * WALFILE_CHUNK_ENTRY_BYTES + 5] = {
+		0
+	};
+	const struct walfile_chunk c = { 1000, 7 };
+	struct err e = ERR_INIT;
+	size_t i;
+
+	walfile_footer_begin(raw, sizeof(raw) + WALFILE_TRAILER_BYTES);
+	for (i = 0; i < 3; i++)
+		walfile_chunk_encode(&c,
+		    raw + WALFILE_FRAME_BYTES + i * WALFILE_CHUNK_ENTRY_BYTES);
+	t.footer_crc = crc32c(0, raw, sizeof(raw));
+	tap_ok(walfile_footer_check(&sample, &t, raw, sizeof(raw), &e) == 0,
+	    "a footer is accepted (%s)", e.text);
+	tap_ok(
+	    walfile_footer_check(&sample, &t, raw, sizeof(raw) - 1, &e) == -1,
+	    "not a shorter one: %s", e.text);
+	t.body_bytes = 3001;
+	tap_ok(walfile_footer_check(&sample, &t, raw, sizeof(raw), &e) == -1,
+	    "nor one of other chunks: %s", e.text);
+	t.body_bytes = 3000;
+	raw[9] ^= 1;
+	tap_ok(walfile_footer_check(&sample, &t, raw, sizeof(raw), &e) == -1,
+	    "nor a damaged one: %s", e.text);
+	raw[9] ^= 1;
+	raw[0] ^= 1;
+	t.footer_crc = crc32c(0, raw, sizeof(raw));
+	tap_ok(walfile_footer_check(&sample, &t, raw, sizeof(raw), &e) == -1,
+	    "nor one that is no frame: %s", e.text);
+}
+
+static void
+check_trailer_values(void)
+{
+	const struct walfile_trailer t = { .body_bytes = 1 };
+	uint8_t raw[WALFILE_TRAILER_BYTES];
+	struct walfile_trailer got;
+	struct err e = ERR_INIT;
+
+	walfile_trailer_encode(&t, raw);
+	le32_put(raw + 40, WALFILE_INDEX_BYTES_MAX + 1);
+	le32_put(raw + 60, crc32c(0, raw, 60));
+	tap_ok(walfile_trailer_decode(&got, raw, &e) == -1,
+	    "a trailer with a huge index is refused: %s", e.text);
+	walfile_trailer_encode(&t, raw);
+	le32_put(raw + 52, 1);
+	le32_put(raw + 60, crc32c(0, raw, 60));
+	tap_ok(walfile_trailer_decode(&got, raw, &e) == -1,
+	    "and one with reserved bits: %s", e.text);
 }
 
 static void
@@ -179,7 +275,10 @@ int
 main(void)
 {
 	check_header();
+	check_header_values();
+	check_footer();
 	check_trailer();
+	check_trailer_values();
 	check_index();
 	check_index_is_bounded();
 	return tap_done();
