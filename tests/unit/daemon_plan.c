@@ -74,6 +74,10 @@ check_backup(void)
 	v = plan_job(&p, &f, JOB_BACKUP, start + 3 * DAY + HOUR + 1);
 	tap_ok(!v.due && v.next_us == start + 4 * DAY,
 	    "once: the next is at the regular time");
+	f.newest_backup_us = start + 300 * DAY;
+	v = plan_job(&p, &f, JOB_BACKUP, start + HOUR);
+	tap_ok(!v.due && v.next_us == start + DAY,
+	    "one from the future, by a clock that was set back, stops none");
 	f.repository_known = false;
 	v = plan_job(&p, &f, JOB_BACKUP, start + 9 * DAY);
 	tap_ok(!v.due && v.next_us == 0 && !v.overdue,
