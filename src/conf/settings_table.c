@@ -64,8 +64,9 @@ const struct option settings_options[] = {
 	    "is killed after 30 seconds." },
 	{ "parallel_jobs", SITE(parallel_jobs), .type = OPTION_NUMBER,
 	    .min = 1, .max = 64, .initial = "4", .example = "2",
-	    .what = "So many backups, verifications and expirations of all "
-	    "clusters run at once; others wait for their turn." },
+	    .what = "So many backups and expirations of all clusters run at "
+	    "once, and half as many verifications; others wait for their "
+	    "turn." },
 	{ "min_free_bytes", SITE(min_free_bytes), .type = OPTION_BYTES,
 	    .min = 0, .max = PIB, .initial = "1GB", .example = "50GB",
 	    .what = "Backups refuse to start, and an alarm is raised, when the "

@@ -58,16 +58,23 @@ supervisor_start_job(struct supervisor *v, enum job job, const char *cluster,
 	return 0;
 }
 
-static unsigned int
-jobs_running(const struct supervisor *v)
+/* A verification can take a day: it must not keep backups from starting, so
+ * there is room of its own for half as many. */
+static bool
+has_room(const struct supervisor *v, enum job job)
 {
-	unsigned int count = 0;
+	unsigned int most = v->settings->parallel_jobs, running = 0;
 	const struct duty *y;
+	enum job other;
 	size_t i;
 
+	if (job == JOB_VERIFY)
+		most = (most + 1) / 2;
 	for (i = 0; (y = duties_at(v->duties, i)) != NULL; i++)
-		count += y->job ? 1 : 0;
-	return count;
+		if (y->job && job_from_name(y->name, &other) &&
+		    (other == JOB_VERIFY) == (job == JOB_VERIFY))
+			running++;
+	return running < most;
 }
 
 /* Backups and what removes them take turns. */
@@ -90,8 +97,7 @@ start_if_due(struct supervisor *v, const struct cluster_view *c, enum job job)
 	    plan_job(&c->plan, &c->known, job, clock_now_us());
 	struct err e = ERR_INIT;
 
-	if (!p.due || jobs_running(v) >= v->settings->parallel_jobs ||
-	    is_hindered(v, c->name, job))
+	if (!p.due || !has_room(v, job) || is_hindered(v, c->name, job))
 		return;
 	if (supervisor_start_job(v, job, c->name, p.why, &e) == -1)
 		log_error("job_not_started", &e);
