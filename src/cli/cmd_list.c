@@ -99,6 +99,8 @@ window_json(const struct window *w)
 	json_set_str(j, "to_lsn", lsn_text(w->to_lsn, lsn));
 	json_set_str(j, "backup", w->backup_id);
 	(void)json_object_set_new(j, "live", json_boolean(w->live));
+	(void)json_object_set_new(
+	    j, "hole_behind", json_boolean(w->hole_behind));
 	return j;
 }
 
@@ -121,6 +123,12 @@ print_windows(const struct window *w, size_t count)
 		    clock_local(w[i].to_us, to), w[i].timeline,
 		    lsn_text(w[i].from_lsn, a), lsn_text(w[i].to_lsn, b),
 		    w[i].live ? ", growing" : "");
+		if (w[i].hole_behind &&
+		    (i + 1 == count || w[i + 1].timeline != w[i].timeline))
+			(void)printf(
+			    "  HOLE  from %s on: only a new backup opens the WAL "
+			    "behind it\n",
+			    lsn_text(w[i].to_lsn, a));
 	}
 }
 

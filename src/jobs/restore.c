@@ -89,6 +89,24 @@ prepare(struct restore *r, struct err *e)
 	return restore_plan(r, e);
 }
 
+/* The restored server fetches WAL as the directory's owner. */
+static void
+warn_unreadable(const struct restore *r)
+{
+	const char *repository = store_local_path(repo_store(r->repo));
+	const char *paths[] = { r->settings->path, repository };
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(paths); i++)
+		if (paths[i] != NULL && !r->options->no_recovery_settings &&
+		    !place_owner_reads(&r->place, paths[i]))
+			log_event(LOG_LEVEL_WARNING, "restore_unreadable",
+			    "the owner of the restored directory cannot read "
+			    "what its restore_command needs",
+			    "cluster", r->cluster->name, "path", paths[i],
+			    NULL);
+}
+
 /* From here on the directory changes. */
 static int
 write_all(struct restore *r, struct err *e)
@@ -147,6 +165,8 @@ run(struct restore *r, struct err *e)
 	r->repo = repo_open(s->repository, s->state_dir, false, e);
 	if (r->repo == NULL || prepare(r, e) == -1)
 		return -1;
+	if (r->place.path != NULL)
+		warn_unreadable(r);
 	if (r->options->plan_only)
 		return 0;
 	r->packs = packset_new(&r->lineage, INDEX_CACHE_BYTES);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -236,6 +237,31 @@ choose_owner(struct restore_place *p, const struct restore_options *options,
 	    "cannot tell who shall own \"%s\": there is no user \"postgres\"",
 	    p->path);
 	return err_hint(e, "Name the user with --owner=USER.");
+}
+
+/* A child takes the owner's place: no thread runs yet. */
+bool
+place_owner_reads(const struct restore_place *p, const char *path)
+{
+	const struct passwd *pw = getpwuid(p->uid);
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0 || !p->set_owner || pw == NULL)
+		return true;
+	pid = fork();
+	if (pid == -1)
+		return true;
+	if (pid == 0) {
+		if (initgroups(pw->pw_name, p->gid) == -1 ||
+		    setgid(p->gid) == -1 || setuid(p->uid) == -1)
+			_exit(0);
+		_exit(access(path, R_OK) == 0 ? 0 : 1);
+	}
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR)
+			return true;
+	return !WIFEXITED(status) || WEXITSTATUS(status) == 0;
 }
 
 /* ---- space ---- */

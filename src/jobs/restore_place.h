@@ -58,6 +58,10 @@ int place_look(struct restore_place *p, const struct restore_options *options,
 int place_check(struct restore_place *p, const struct restore_options *options,
     const struct root *root, struct err *e);
 
+/* Can the directory's owner read path, or enter it if it is a folder?  Asked by
+ * root, for whom everything can be read.  Also true when that cannot be told. */
+bool place_owner_reads(const struct restore_place *p, const char *path);
+
 /* ---- restore_tablespaces.c ---- */
 /* Fills links.  ERR_USAGE, ERR_REFUSED where something else is. */
 int place_check_tablespaces(struct restore_place *p,

@@ -39,6 +39,7 @@ sub rows_after
 		Kura::run_ok("$name: pg_verifybackup finds nothing",
 			Kura::as_user($verify, '-n', $to));
 	}
+	check_wal($site, $primary, $to) if $name eq 'latest' && -x $verify;
 	my $c = $site->restored(of => $primary, to => $to);
 	$c->start;
 	$c->wait_for('SELECT NOT pg_is_in_recovery()');
@@ -46,6 +47,21 @@ sub rows_after
 	check_pages($c, $name) if $name eq 'latest';
 	$c->stop if $c->running;
 	return $rows;
+}
+
+# With the backup's WAL in pg_wal the manifest's WAL-Ranges are checked, too.
+sub check_wal
+{
+	my ($site, $primary, $to) = @_;
+	my $bin = '/usr/lib/postgresql/' . $primary->major . '/bin';
+	my ($first) = Kura::slurp("$to/backup_label") =~ /\(file (\w{24})\)/;
+
+	Kura::run_ok('a segment is fetched', $site->words('wal', 'fetch',
+			'--cluster=main', $first, "$to/pg_wal/$first"));
+	Kura::run_ok('pg_verifybackup finds nothing in the WAL',
+		Kura::as_user("$bin/pg_verifybackup", $to));
+	unlink("$to/pg_wal/$first") or die;
+	return;
 }
 
 # Every page, every index against its table; by the tools of the same version.

@@ -131,6 +131,8 @@ subtest 'RK4, MC3: modes and owner' => sub {
 		Kura::program('pgkura'), 'restore', 'main', "--to=$dir/byroot",
 		"--tablespace-map=$oid=$dir/ts_byroot");
 	is($status, 0, "restore by root: $err");
+	like($err, qr/restore_unreadable|cannot read/,
+		'with a word on what its owner cannot read');
 	(undef, $foreign) = Kura::run('find', "$dir/byroot", "$dir/ts_byroot/",
 		'!', '-user', 'nobody');
 	is($foreign, '', 'all belongs to the owner of the directory');

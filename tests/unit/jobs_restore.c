@@ -9,8 +9,8 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 
+#include "base/log.h"
 #include "base/mem.h"
-#include "base/strmap.h"
 #include "codec/digest.h"
 #include "jobs/jobs.h"
 #include "jobs/restore_pipe.h"
@@ -546,6 +546,7 @@ main(void)
 	int dir = scratch_enter();
 	const struct passwd *pw = getpwuid(geteuid());
 
+	log_setup(LOG_PEOPLE, LOG_LEVEL_ERROR);
 	(void)snprintf(owner, sizeof(owner), "%s", pw->pw_name);
 	(void)snprintf(tablespace_map, sizeof(tablespace_map), "16400=%s/ts",
 	    scratch_path);
