@@ -106,7 +106,7 @@ check_wrong_place(void)
 	struct err e = ERR_INIT;
 	size_t len;
 
-	make(&m, 0x10, 1);
+	make(&m, 0x10, 2);
 	(void)wal_scratch_store(&lineage, &m, 0, &e);
 	path_of(0x10, from);
 	path_of(0x11, to);
