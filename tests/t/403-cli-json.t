@@ -57,7 +57,7 @@ shape('a backup', $list->{backups}[0], backup => $id, finished => $utc,
 	stored_bytes damaged_pages));
 shape('a window', $list->{recoverable}[0], backup => $id, from => $utc,
 	to => $utc, from_lsn => $lsn, to_lsn => $lsn, timeline => $number,
-	live => $bool);
+	live => $bool, hole_behind => $bool);
 shape('verify', $site->json('verify'), %head, command => qr/^verify$/,
 	objects => qr/^[1-9]/, bytes => $number, findings => 'ARRAY');
 my $expire = $site->json('expire', '--dry-run');
