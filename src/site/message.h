@@ -1,0 +1,54 @@
+#ifndef SITE_MESSAGE_H
+#define SITE_MESSAGE_H
+
+/*
+ * message: heartbeats and votes, as sites send them to each other.
+ *
+ * The link carries them as opaque bytes on the connection of heartbeats.  All
+ * integers are little-endian, reserved bits zero; there is one spelling of each
+ * value.
+ *
+ *	offset	size	field
+ *	     0	   2	version		1
+ *	     2	   1	kind		1 heartbeat, 2 question, 3 answer
+ *	     3	   1	from		seat
+ *	     4	   1	length of thing	1 to 63
+ *	     5	   n	thing		cluster name
+ *	   5+n	   .	the kind's fields, in the order of message.c
+ *
+ * Nothing here does I/O or allocates.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "site/decide.h"
+#include "site/record.h"
+#include "site/voter.h"
+
+#define MESSAGE_BYTES_MAX 256
+
+enum message_kind { MESSAGE_BEAT = 1, MESSAGE_ASK = 2, MESSAGE_ANSWER = 3 };
+
+struct message {
+	enum message_kind kind;
+	enum record_seat from;
+	char thing[RECORD_NAME_BYTES];
+	struct decide_says says;   /* of a heartbeat; heard and heard_us are the
+				      receiver's to fill */
+	struct voter_message vote; /* of the others */
+};
+
+/* Returns the bytes used, at most MESSAGE_BYTES_MAX. */
+size_t message_encode(const struct message *m, uint8_t out[MESSAGE_BYTES_MAX]);
+/* -1: ERR_CORRUPT (ERR_CONFLICT: of a later version), *m untouched. */
+int
+message_decode(struct message *m, const uint8_t *in, size_t len, struct err *e);
+
+/* What this site says of itself now: the facts of decide.h, its own role, its
+ * voter.  Without heard and heard_us. */
+void message_says(struct decide_says *says, const struct decide_facts *f,
+    const struct decide_settings *s);
+
+#endif /* !SITE_MESSAGE_H */

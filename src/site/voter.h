@@ -1,0 +1,178 @@
+#ifndef SITE_VOTER_H
+#define SITE_VOTER_H
+
+/*
+ * voter: who may write, and until when: terms by two votes of three.
+ *
+ * A term is a number and the one site that holds it.  The holder may write
+ * while its lease runs:
+ *
+ *	holder		            |<----------- lease T ----------->|
+ *	           asks (and votes) |                  writes until   |
+ *	granter		  answers ->|<------------ T x 1.01 + 2 s ----------->|
+ *	                            grants to no other site until             |
+ *
+ * The holder counts from before it asks, the granter from when it answers, both
+ * by CLOCK_BOOTTIME, which no one sets and which goes on in suspend.  Two sets
+ * of two voters of three have one in common, so nobody else has a lease before
+ * the holder's has ended, if clocks run equally fast to 1 %.  (With T of at most
+ * RECORD_LEASE_MAX_US they may each be wrong by 1 %: T / 0.99 against (T x 1.01
+ * + 2 s) / 1.01.)
+ *
+ * Numbers only grow.  A vote is durable before it is answered.  A voter without
+ * its file does not know what it promised: it votes for nobody until one promise
+ * of the longest lease has passed *and* it has learned the highest number from
+ * both others, neither of which is in the same state; an operator may order it
+ * sooner (voter_init()).  The first condition keeps two leases apart, the second
+ * keeps a number from being given twice.
+ *
+ * How to use it: each function that wants something written fills a struct
+ * voter_step.  The caller makes step->record durable, then calls
+ * voter_commit(), and only then sends step->message.  When the writing fails it
+ * forgets the step.  No other function may be called in between.
+ *
+ * Pure: no clock, no I/O, no memory.  now_us is CLOCK_BOOTTIME here.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "site/record.h"
+
+#define VOTER_MARGIN_US ((int64_t)2 * 1000000)
+
+/* For how long a grant of a lease binds the granter: T x 1.01 + 2 s. */
+int64_t voter_promise_us(int64_t lease_us);
+
+enum voter_answer {
+	VOTER_GRANT,
+	VOTER_PROMISED, /* to another, still running: see wait_us */
+	VOTER_STALE,	/* a number as high or higher went to another */
+	VOTER_LOST,	/* has no file and does not know */
+	VOTER_NO_SEAT	/* the question makes no sense */
+};
+/* "granted", "promised to another", ... */
+const char *voter_answer_name(enum voter_answer a);
+
+enum voter_message_kind { VOTER_ASKS, VOTER_ANSWERS };
+
+/* To the others it goes as message.h says. */
+struct voter_message {
+	enum voter_message_kind kind;
+	enum record_seat from;
+	enum record_seat to; /* of an answer; of a question SEAT_NONE: all */
+	uint64_t round;	     /* of the asker: pairs answer and question */
+	uint64_t number;     /* the term asked for */
+	int64_t lease_us;    /* the lease asked for */
+	enum voter_answer answer;
+	uint64_t known_number; /* the highest that the answerer knows of */
+	enum record_seat known_holder;
+	int64_t wait_us; /* of VOTER_PROMISED: so long it still runs */
+};
+
+/* What to write, then commit, then send. */
+struct voter_step {
+	bool write; /* make record durable first */
+	struct record_term record;
+	bool send; /* then send message */
+	struct voter_message message;
+	bool release; /* of voter_commit(): the own lease is given up */
+	bool found;   /* of voter_commit(): no longer without a file */
+};
+
+/* Read by anybody, changed by voter.c. */
+struct voter {
+	enum record_seat self;
+	int64_t lease_us; /* asked for */
+	struct record_term record;
+	bool lost;	     /* without a file: votes for nobody */
+	int64_t quiet_until; /* of lost: not before then */
+	bool heard[SEATS];   /* of lost: that voter's number is in seen */
+	uint64_t seen;	     /* the highest number heard of */
+	enum record_seat seen_holder;
+	uint64_t round; /* of the last question */
+	uint64_t asked; /* its number; 0: none under way */
+	int64_t asked_us;
+	bool granted[SEATS];
+	uint64_t lease_number; /* the term held last, 0: none since the start */
+	int64_t lease_until;   /* 0: no lease */
+};
+
+/*
+ * Begin with the durable record (NULL: there is none, or it is damaged).
+ * boot_id is this machine's; a promise of an earlier boot counts whole from
+ * now, a lease of an earlier boot is gone.  round is a random number, so that
+ * answers to an earlier process are not taken for ours.  thing and seats go
+ * into records that are made anew.
+ */
+struct voter_config {
+	const char *thing;
+	const char *seats[SEATS]; /* names; NULL or "" where there is none */
+	const char *boot_id;
+	enum record_seat self;
+	int64_t lease_us; /* at most RECORD_LEASE_MAX_US */
+	uint64_t round;
+};
+void voter_start(struct voter *v, const struct voter_config *config,
+    const struct record_term *record, int64_t now_us);
+
+/* An operator's order: this voter's file is gone (or was never there), and it
+ * begins with that number as the highest.  Writes. */
+void
+voter_init(const struct voter *v, uint64_t number, struct voter_step *step);
+
+/*
+ * Ask for a lease of term number: of the same number as held to renew it, else
+ * above all seen (voter_next_number()).  The step's record is the own vote; its
+ * message goes to all others.  Answers what keeps it from asking, VOTER_GRANT
+ * when nothing does; the step is filled only then.
+ */
+enum voter_answer voter_ask(const struct voter *v, uint64_t number,
+    int64_t now_us, struct voter_step *step);
+/* The number to ask for: the present one while nobody knows a higher one and
+ * this site is its holder, else one more than any. */
+uint64_t voter_next_number(const struct voter *v);
+
+/* Another asks: the step has the answer, and the record when it is a grant. */
+void voter_on_ask(const struct voter *v, const struct voter_message *m,
+    int64_t now_us, struct voter_step *step);
+
+/* The step's record is durable (or there was none to write).  now_us is read
+ * after the writing: promises count from here. */
+void
+voter_commit(struct voter *v, const struct voter_step *step, int64_t now_us);
+
+/* Another answered.  True when this made (or prolonged) the lease. */
+bool
+voter_on_answer(struct voter *v, const struct voter_message *m, int64_t now_us);
+
+/*
+ * What another says of itself in its heartbeats: the highest number that it
+ * knows, and whether it is without its file.  A lost voter may be found by it:
+ * then the step writes.
+ */
+struct voter_view {
+	enum record_seat seat;
+	bool lost;
+	uint64_t number;
+	enum record_seat holder;
+};
+void voter_on_view(struct voter *v, const struct voter_view *view,
+    int64_t now_us, struct voter_step *step);
+
+/* Give the lease up: nothing here writes any more (the caller made sure), and
+ * this voter may grant to another at once.  Writes. */
+void voter_release(const struct voter *v, struct voter_step *step);
+
+/* An operator's explicit order: hold this number without the others' votes.
+ * No lease comes of it; the others learn the number from heartbeats.  Writes. */
+void voter_force(const struct voter *v, uint64_t number, int64_t now_us,
+    struct voter_step *step);
+
+/* Whether the lease runs; until when (0: there is none). */
+bool voter_holds(const struct voter *v, int64_t now_us);
+/* How long until this voter could grant to another; 0: now. */
+int64_t voter_wait_us(const struct voter *v, int64_t now_us);
+
+#endif /* !SITE_VOTER_H */
