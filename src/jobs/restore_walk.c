@@ -239,7 +239,7 @@ restore_walk(struct restore *r, struct err *e)
 
 	w.fill = fill_new(r->packs, PACK_FRAME_RAW_MAX);
 	w.pipe = rpipe_new(
-	    r->packs, repo_block_key(r->repo), worker_count(r), r->progress, e);
+	    r->packs, r->lineage.block_key, worker_count(r), r->progress, e);
 	if (w.pipe == NULL || manifest_begin(&w, e) == -1 ||
 	    root_walk(&r->root, r->packs, on_entry, &w, e) == -1 ||
 	    manifest_add_config(&w, e) == -1 || manifest_end(&w, e) == -1)

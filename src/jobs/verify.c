@@ -117,7 +117,7 @@ entry_crc(
 	for (first = 0; first < blocks; first += n) {
 		n = blocks - first < SUMS_AT_ONCE ? blocks - first
 						  : SUMS_AT_ONCE;
-		if (filemap_sums(&map, v->ps, repo_block_key(v->lineage.repo),
+		if (filemap_sums(&map, v->ps, v->lineage.block_key,
 			entry->size_bytes, first, n, sums, e) == -1)
 			return -1;
 		for (i = 0; i < n; i++) {

@@ -75,7 +75,7 @@ intake_new(const struct lineage *l, struct packset *ps, struct parent *parent,
 	in->ps = ps;
 	in->parent = parent;
 	in->options = *options;
-	in->block_key = repo_block_key(l->repo);
+	in->block_key = l->block_key;
 	in->chunk_count = options->workers + CHUNKS_SPARE;
 	in->free_chunks = queue_new(in->chunk_count);
 	in->work = queue_new(in->chunk_count);

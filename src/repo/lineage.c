@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/le.h"
 #include "base/mem.h"
 #include "repo/repo.h"
 
@@ -128,9 +129,11 @@ lineage_list(const struct repo *r, const char *cluster, char ***names,
 }
 
 static int
-facts_decode(struct cluster_facts *f, const struct buf *text, const char *name,
+facts_decode(struct lineage *l, const struct buf *text, const char *name,
     struct err *e)
 {
+	struct cluster_facts *f = &l->facts;
+	uint8_t key[8];
 	AUTO_JSON json_t *j = json_parse(text->data, text->len, name, e);
 	uint64_t major, version;
 
@@ -140,8 +143,10 @@ facts_decode(struct cluster_facts *f, const struct buf *text, const char *name,
 	    json_need_u64(j, "version_num", &version, e) == -1 ||
 	    json_need_u32(j, "segment_bytes", &f->segment_bytes, e) == -1 ||
 	    json_need_u32(j, "block_bytes", &f->block_bytes, e) == -1 ||
-	    json_need_bool(j, "checksums", &f->checksums, e) == -1)
+	    json_need_bool(j, "checksums", &f->checksums, e) == -1 ||
+	    json_need_hex(j, "block_key", key, sizeof(key), e) == -1)
 		return -1;
+	l->block_key = be64_get(key);
 	f->major = (int)major;
 	f->version_num = (int)version;
 	if (f->major < 13 || f->major > 99 ||
@@ -154,8 +159,10 @@ facts_decode(struct cluster_facts *f, const struct buf *text, const char *name,
 }
 
 static void
-facts_encode(const struct cluster_facts *f, struct buf *out)
+facts_encode(const struct lineage *l, struct buf *out)
 {
+	const struct cluster_facts *f = &l->facts;
+	uint8_t key[8];
 	AUTO_JSON json_t *j = json_object();
 	char when[CLOCK_TEXT_BYTES];
 
@@ -165,6 +172,8 @@ facts_encode(const struct cluster_facts *f, struct buf *out)
 	json_set_u64(j, "segment_bytes", f->segment_bytes);
 	json_set_u64(j, "block_bytes", f->block_bytes);
 	(void)json_object_set_new(j, "checksums", json_boolean(f->checksums));
+	be64_put(key, l->block_key);
+	json_set_hex(j, "block_key", key, sizeof(key));
 	json_set_str(j, "recorded", clock_utc(clock_now_us(), when));
 	json_write(j, out);
 	repo_seal_text(out);
@@ -198,7 +207,7 @@ facts_read(struct lineage *l, unsigned int *number, struct err *e)
 		return -1;
 	if (repo_check_seal(&text, key, e) == -1)
 		return -1;
-	return facts_decode(&l->facts, &text, key, e);
+	return facts_decode(l, &text, key, e);
 }
 
 static int
@@ -207,7 +216,7 @@ facts_write(struct lineage *l, unsigned int number, struct err *e)
 	AUTO_BUF struct buf text = BUF_INIT;
 	char key[STORE_KEY_BYTES];
 
-	facts_encode(&l->facts, &text);
+	facts_encode(l, &text);
 	if (store_put(repo_store(l->repo),
 		lineage_key(l, key, "cluster/%u", number), text.data, text.len,
 		e) == -1) {
@@ -224,6 +233,7 @@ lineage_init(struct lineage *l, const struct repo *r, const char *cluster,
 {
 	(void)memset(l, 0, sizeof(*l));
 	l->repo = r;
+	l->block_key = repo_block_key(r);
 	(void)snprintf(l->cluster, sizeof(l->cluster), "%s", cluster);
 	(void)snprintf(l->name, sizeof(l->name), "%s", name);
 }
@@ -264,6 +274,7 @@ lineage_fork(
 	    (unsigned long long)old.facts.system_id, number + 1);
 	lineage_init(l, r, cluster, name);
 	l->facts = old.facts;
+	l->block_key = old.block_key;
 	return facts_write(l, 1, e);
 }
 

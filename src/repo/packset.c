@@ -38,7 +38,7 @@ packset_new(const struct lineage *l, size_t index_cache_bytes)
 	struct packset *ps = mem_zalloc(sizeof(*ps));
 
 	ps->lineage = *l;
-	ps->block_key = l->repo == NULL ? 0 : repo_block_key(l->repo);
+	ps->block_key = l->block_key;
 	ps->cache_bytes_max = index_cache_bytes;
 	(void)pthread_mutex_init(&ps->lock, NULL);
 	ps->numbers = strmap_new();

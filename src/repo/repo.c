@@ -18,6 +18,8 @@
 #define REPO_KEYS_MAX  1000
 #define SIGN_KEY_FILE  "sign.key"
 #define SIGNATURE_WORD "ed25519 "
+#define KEY_NAME_HASH  8 /* bytes of its SHA-256 that name a key */
+#define KEY_NAME_BYTES (2 * KEY_NAME_HASH + 1)
 
 struct repo {
 	struct store *store;
@@ -25,7 +27,7 @@ struct repo {
 	char uuid[37];
 	uint64_t block_key;
 	struct sign_key *key; /* ours, NULL when only reading */
-	unsigned int key_number;
+	char key_name[KEY_NAME_BYTES];
 	uint8_t (*keys)[SIGN_PUBLIC_BYTES]; /* keys/1 is keys[0] */
 	size_t key_count;
 };
@@ -136,6 +138,16 @@ read_repo_file(struct repo *r, struct err *e)
 	return 0;
 }
 
+/* A key has the same name in every repository that knows it. */
+static void
+key_name(const uint8_t public_key[SIGN_PUBLIC_BYTES], char out[KEY_NAME_BYTES])
+{
+	uint8_t digest[SHA256_BYTES];
+
+	sha256_of(public_key, SIGN_PUBLIC_BYTES, digest);
+	hex_encode(digest, KEY_NAME_HASH, out);
+}
+
 /* keys/1, keys/2, ... without a hole. */
 static int
 read_keys(struct repo *r, struct err *e)
@@ -221,35 +233,60 @@ load_sign_key(struct repo *r, const char *state_dir, struct err *e)
 	return read_sign_key(r, path, e);
 }
 
-/* Publish our public key as the next keys/N when it is not there. */
+static bool
+knows_key(const struct repo *r, const uint8_t public_key[SIGN_PUBLIC_BYTES])
+{
+	size_t i;
+
+	for (i = 0; i < r->key_count; i++)
+		if (memcmp(r->keys[i], public_key, SIGN_PUBLIC_BYTES) == 0)
+			return true;
+	return false;
+}
+
+int
+repo_add_key(struct repo *r, const uint8_t public_key[SIGN_PUBLIC_BYTES],
+    const char *whose, struct err *e)
+{
+	char name[32], when[CLOCK_TEXT_BYTES];
+
+	while (!knows_key(r, public_key)) {
+		AUTO_JSON json_t *j = json_object();
+		AUTO_BUF struct buf text = BUF_INIT;
+
+		json_set_hex(j, "ed25519", public_key, SIGN_PUBLIC_BYTES);
+		json_set_str(j, "site", whose);
+		json_set_str(j, "added", clock_utc(clock_now_us(), when));
+		json_write(j, &text);
+		repo_seal_text(&text);
+		(void)snprintf(name, sizeof(name), "keys/%zu", r->key_count + 1);
+		if (store_put(r->store, name, text.data, text.len, e) == -1) {
+			if (e->kind != ERR_CONFLICT)
+				return -1;
+			err_clear(e); /* another process was first: look again */
+		}
+		if (read_keys(r, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+size_t
+repo_keys(const struct repo *r, const uint8_t (**keys)[SIGN_PUBLIC_BYTES])
+{
+	*keys = (const uint8_t (*)[SIGN_PUBLIC_BYTES])r->keys;
+	return r->key_count;
+}
+
+/* Our public key is among the repository's. */
 static int
 publish_key(struct repo *r, struct err *e)
 {
-	AUTO_JSON json_t *j = json_object();
-	AUTO_BUF struct buf text = BUF_INIT;
 	uint8_t public_key[SIGN_PUBLIC_BYTES];
-	char name[32], when[CLOCK_TEXT_BYTES];
-	size_t i;
 
 	sign_key_public(r->key, public_key);
-	for (i = 0; i < r->key_count; i++)
-		if (memcmp(r->keys[i], public_key, SIGN_PUBLIC_BYTES) == 0) {
-			r->key_number = (unsigned int)i + 1;
-			return 0;
-		}
-	json_set_hex(j, "ed25519", public_key, SIGN_PUBLIC_BYTES);
-	json_set_str(j, "added", clock_utc(clock_now_us(), when));
-	json_write(j, &text);
-	repo_seal_text(&text);
-	(void)snprintf(name, sizeof(name), "keys/%zu", r->key_count + 1);
-	if (store_put(r->store, name, text.data, text.len, e) == -1) {
-		if (e->kind != ERR_CONFLICT)
-			return -1;
-		err_clear(e); /* another process was first: look again */
-	}
-	if (read_keys(r, e) == -1)
-		return -1;
-	return publish_key(r, e);
+	key_name(public_key, r->key_name);
+	return repo_add_key(r, public_key, "this site", e);
 }
 
 struct repo *
@@ -322,21 +359,43 @@ repo_sign(const struct repo *r, struct buf *document, struct err *e)
 	    -1)
 		return -1;
 	hex_encode(signature, sizeof(signature), hex);
-	buf_printf(document, "\n" SIGNATURE_WORD "%u %s\n", r->key_number, hex);
+	buf_printf(document, "\n" SIGNATURE_WORD "%s %s\n", r->key_name, hex);
 	return 0;
 }
 
-/* One signature has one spelling. */
-static bool
-is_signature_line(const char *line, unsigned long number,
-    const uint8_t signature[SIGN_SIGNATURE_BYTES])
+/* The key of that name, NULL when it is not here. */
+static const uint8_t *
+find_key(const struct repo *r, const char *name)
 {
-	char hex[2 * SIGN_SIGNATURE_BYTES + 1], want[sizeof(hex) + 40];
+	char one[KEY_NAME_BYTES];
+	size_t i;
 
+	for (i = 0; i < r->key_count; i++) {
+		key_name(r->keys[i], one);
+		if (strcmp(one, name) == 0)
+			return r->keys[i];
+	}
+	return NULL;
+}
+
+/* "ed25519 <name> <signature>": exactly, as one signature has one spelling. */
+static bool
+parse_signature(char *line, char name[KEY_NAME_BYTES],
+    uint8_t signature[SIGN_SIGNATURE_BYTES])
+{
+	const size_t word = strlen(SIGNATURE_WORD);
+	char hex[2 * SIGN_SIGNATURE_BYTES + 1], *given;
+
+	if (strlen(line) != word + KEY_NAME_BYTES + sizeof(hex) - 1 ||
+	    line[word + KEY_NAME_BYTES - 1] != ' ')
+		return false;
+	(void)memcpy(name, line + word, KEY_NAME_BYTES - 1);
+	name[KEY_NAME_BYTES - 1] = '\0';
+	given = line + word + KEY_NAME_BYTES;
+	if (hex_decode(given, signature, SIGN_SIGNATURE_BYTES) == -1)
+		return false;
 	hex_encode(signature, SIGN_SIGNATURE_BYTES, hex);
-	(void)snprintf(
-	    want, sizeof(want), SIGNATURE_WORD "%lu %s", number, hex);
-	return strcmp(line, want) == 0;
+	return strcmp(given, hex) == 0;
 }
 
 int
@@ -344,9 +403,9 @@ repo_check_signature(
     const struct repo *r, struct buf *document, const char *name, struct err *e)
 {
 	uint8_t signature[SIGN_SIGNATURE_BYTES];
-	char line[2 * SIGN_SIGNATURE_BYTES + 64], *hex;
+	char line[2 * SIGN_SIGNATURE_BYTES + 64], by[KEY_NAME_BYTES];
+	const uint8_t *key;
 	size_t at, len;
-	unsigned long number;
 
 	if (document->len < 2 || document->data[document->len - 1] != '\n')
 		return err_set(e, ERR_CORRUPT, "%s is cut off", name);
@@ -360,17 +419,15 @@ repo_check_signature(
 	line[len] = '\0';
 	if (strncmp(line, SIGNATURE_WORD, strlen(SIGNATURE_WORD)) != 0)
 		return err_set(e, ERR_CORRUPT, "%s has no signature", name);
-	number = strtoul(line + strlen(SIGNATURE_WORD), &hex, 10);
-	if (*hex != ' ' || strlen(hex + 1) != 2 * SIGN_SIGNATURE_BYTES ||
-	    hex_decode(hex + 1, signature, sizeof(signature)) == -1 ||
-	    !is_signature_line(line, number, signature))
+	if (!parse_signature(line, by, signature))
 		return err_set(
 		    e, ERR_CORRUPT, "%s has a malformed signature", name);
-	if (number == 0 || number > r->key_count)
+	key = find_key(r, by);
+	if (key == NULL)
 		return err_set(e, ERR_CORRUPT,
-		    "%s is signed by key %lu, which is not in the repository",
-		    name, number);
-	if (!sign_check(r->keys[number - 1], document->data, at - 1, signature))
+		    "%s is signed by key %s, which is not in the repository",
+		    name, by);
+	if (!sign_check(key, document->data, at - 1, signature))
 		return err_set(
 		    e, ERR_CORRUPT, "signature of %s does not match", name);
 	document->len = at - 1;

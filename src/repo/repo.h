@@ -40,8 +40,15 @@ AUTO_DEFINE(struct repo, repo_close);
 struct store *repo_store(const struct repo *r);
 const char *repo_url(const struct repo *r);
 const char *repo_uuid(const struct repo *r);
-uint64_t repo_block_key(const struct repo *r); /* of xxh3_keyed() */
-/* Signed text: document, "\n", "ed25519 <key number> <hex>\n". */
+uint64_t repo_block_key(const struct repo *r); /* of new lineages */
+/* Public keys whose signatures are trusted here; borrowed. */
+size_t repo_keys(
+    const struct repo *r, const uint8_t (**keys)[SIGN_PUBLIC_BYTES]);
+/* From now on that key is one of them; whose is for people. */
+int repo_add_key(struct repo *r, const uint8_t public_key[SIGN_PUBLIC_BYTES],
+    const char *whose, struct err *e);
+/* Signed text: document, "\n", "ed25519 <key name> <hex>\n"; a key's name is
+ * the first 16 hex digits of its SHA-256. */
 int repo_sign(const struct repo *r, struct buf *document, struct err *e);
 /* Checks the last line and cuts it off.  ERR_CORRUPT. */
 int repo_check_signature(const struct repo *r, struct buf *document,
@@ -75,6 +82,7 @@ struct lineage {
 	char cluster[CLUSTER_NAME_BYTES];
 	char name[LINEAGE_NAME_BYTES];
 	struct cluster_facts facts; /* newest record */
+	uint64_t block_key;	    /* of xxh3_keyed(); the same at every site */
 };
 
 /* The lineage of this system identifier, or a new one; facts are recorded when
