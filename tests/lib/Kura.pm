@@ -51,6 +51,7 @@ package Kura;
 #			Kura::run(Kura::as_user('cp', '-a', $from, $to))
 #	wait_until(CODE[, SECONDS])	call CODE until it is true; false when
 #			it never was in SECONDS (60)
+#	at_end(CODE)	call CODE when the script ends, after what it started has
 #
 # Kura::Process: ->pid ->alive ->kill(SIGNAL) ->wait([SECONDS]) (status, undef
 # when it still runs) ->out ->err (what it has written so far).
@@ -338,6 +339,14 @@ sub wait_until
 
 # ---- the end ----
 
+my @at_end;
+
+sub at_end
+{
+	push @at_end, @_;
+	return;
+}
+
 sub clean_up
 {
 	return if $$ != $main_pid;
@@ -348,6 +357,7 @@ sub clean_up
 		$process->wait(5);
 	}
 	@processes = ();
+	$_->() for splice @at_end;
 	if ($ENV{PGKURA_KEEP}) {
 		Test::More::diag("kept: @tempdirs") if @tempdirs;
 	} else {
