@@ -21,6 +21,8 @@ package Kura::Wan;
 #	$wan->spawn_in('tokyo', [\%how,] COMMAND...)	as Kura::spawn()
 #	$wan->in('tokyo')	the words before COMMAND that run it there, as
 #			root: Kura::run($wan->in('tokyo'), Kura::as_user(...))
+#	$wan->inside('tokyo', CODE)	CODE's result; sockets that it opens are the
+#			site's for ever, so one script can talk to itself
 #	$wan->address('osaka')	as its peer sees it: path 1, IPv4
 #	$wan->address('osaka', path => 2, family => 6, peer => 'tokyo')
 #			path P of the first pair is 10.77.P.1-2 and
@@ -41,6 +43,8 @@ package Kura::Wan;
 #	$wan->kill_relay(PATH[, A, B])	by SIGKILL: as when a cable is pulled
 #	$wan->start_relay(PATH[, A, B])	again, as it was set
 #
+#	$wan->remove	sites, lines and all programs in them, before the end
+#
 #	missing()	why no line can be made here, undef when it can
 #	congestion()	names of TCP congestion controls that any program may ask
 #			for in a site
@@ -50,6 +54,7 @@ use warnings;
 
 use Carp qw(croak);
 use Kura ();
+use POSIX ();
 use Socket qw(AF_UNIX pack_sockaddr_un);
 
 use constant SOCK_SEQPACKET => 5;
@@ -282,6 +287,29 @@ sub spawn_in
 	return Kura::spawn($self->command_in(@command));
 }
 
+# setns(2); a socket stays in the namespace that it was made in.
+my %setns = (x86_64 => 308, aarch64 => 268);
+
+sub inside
+{
+	my ($self, $site, $code) = @_;
+	my $number = $setns{ (POSIX::uname())[4] }
+	    // croak('setns has no number here');
+	my ($site_ns) = map { s/^--net=//r } grep { /^--net=/ } $self->in($site);
+
+	open(my $here, '<', '/proc/self/ns/net')
+	    or croak("could not open our namespace: $!");
+	open(my $there, '<', $site_ns) or croak("could not open $site_ns: $!");
+	syscall($number, fileno($there), 0) == 0
+	    or croak("could not enter $site_ns: $!");
+	my $result = eval { $code->() };
+	my $error = $@;
+	syscall($number, fileno($here), 0) == 0
+	    or croak("could not leave $site_ns: $!");
+	croak($error) if $error ne '';
+	return $result;
+}
+
 # The line of SITE that %arg names, and which end of it SITE is.
 sub line_of
 {
@@ -427,13 +455,20 @@ sub start_relay
 	return;
 }
 
+sub remove
+{
+	my ($self) = @_;
+
+	$_->{relay}->kill('KILL') for @{ $self->{lines} };
+	remove_namespace($self->netns($_)) for @{ $self->{sites} };
+	@all = grep { $_ != $self } @all;
+	return;
+}
+
 # Servers in the sites have ended by now: Kura ends them first.
 sub remove_all
 {
-	for my $self (@all) {
-		remove_namespace($self->netns($_)) for @{ $self->{sites} };
-	}
-	@all = ();
+	$_->remove for @{[@all]};
 	return;
 }
 
