@@ -98,7 +98,12 @@ print_cluster(const json_t *c, int64_t now_us)
 		(void)printf("  backups   %lld, the newest %s (%s)\n",
 		    (long long)num(c, "backups"), str(c, "newest_backup"),
 		    ago(num(c, "newest_backup_us"), now_us, text));
-	print_receiver(json_object_get(c, "receiver"));
+	if (str(c, "comes_from")[0] != '\0')
+		(void)printf(
+		    "  server    none at this site: it comes from %s\n",
+		    str(c, "comes_from"));
+	else
+		print_receiver(json_object_get(c, "receiver"));
 	if (gap != NULL)
 		(void)printf("  GAP       timeline %lld, %s to %s\n",
 		    (long long)num(gap, "timeline"), str(gap, "from"),

@@ -7,12 +7,15 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "conf/inifile.h"
+#include "conf/list.h"
 #include "conf/nearest.h"
+#include "conf/rate_windows.h"
 #include "conf/settings_table.h"
 
 #define SITE_SECTION	"pgkura"
 #define CLUSTER_SECTION "cluster"
-#define OPTIONS_MAX	64
+#define PEER_SECTION	"peer"
+#define OPTIONS_MAX	128
 
 /* Reading one file. */
 struct parse {
@@ -22,13 +25,19 @@ struct parse {
 	unsigned int lines[OPTIONS_MAX]; /* where each option was set; 0 not */
 	unsigned int site_line, section_line;
 	unsigned int *cluster_lines; /* of clusters[i]'s section */
+	unsigned int *peer_lines;
 };
 
 static const char *
 scope_section(enum option_scope scope)
 {
-	return scope == OPTION_SITE ? "[" SITE_SECTION "]"
-				    : "[" CLUSTER_SECTION " NAME]";
+	static const char *const sections[OPTION_SCOPES] = {
+		[OPTION_SITE] = "[" SITE_SECTION "]",
+		[OPTION_CLUSTER] = "[" CLUSTER_SECTION " NAME]",
+		[OPTION_PEER] = "[" PEER_SECTION " NAME]"
+	};
+
+	return sections[scope];
 }
 
 /* ---- defaults and what must be there ---- */
@@ -49,6 +58,18 @@ set_initial(enum option_scope scope, void *base)
 	}
 }
 
+/* Is another option there that makes o needless? */
+static bool
+is_excused(const struct parse *p, const struct option *o)
+{
+	const struct option *other;
+
+	if (o->unless == NULL)
+		return false;
+	other = option_find(o->scope, o->unless);
+	return other != NULL && p->lines[other - settings_options] != 0;
+}
+
 /* The section that ends here: has it all that it must have? */
 static int
 end_section(const struct parse *p, struct err *e)
@@ -60,7 +81,8 @@ end_section(const struct parse *p, struct err *e)
 	for (i = 0; i < settings_option_count; i++) {
 		const struct option *o = &settings_options[i];
 
-		if (o->scope != p->scope || !o->required || p->lines[i] != 0)
+		if (o->scope != p->scope || !o->required || p->lines[i] != 0 ||
+		    is_excused(p, o))
 			continue;
 		(void)err_set(e, ERR_USAGE,
 		    "the section that begins in line %u lacks %s",
@@ -110,6 +132,46 @@ begin_cluster(
 }
 
 static int
+begin_peer(struct parse *p, unsigned int line, const char *name, struct err *e)
+{
+	static const struct option name_option = { .key = "the peer's name",
+		.type = OPTION_NAME,
+		.offset = offsetof(struct peer_settings, name),
+		.example = "osaka" };
+	struct settings *s = p->s;
+	struct peer_settings made = { 0 };
+	size_t i;
+
+	for (i = 0; i < s->peer_count; i++)
+		if (strcmp(s->peers[i].name, name) == 0)
+			return err_set(e, ERR_USAGE,
+			    "peer \"%s\" is there already, in line %u", name,
+			    p->peer_lines[i]);
+	if (s->peer_count == SETTINGS_PEERS_MAX)
+		return err_set(e, ERR_USAGE, "there are more than %d peers",
+		    SETTINGS_PEERS_MAX);
+	if (option_set(&name_option, &made, name, e) == -1)
+		return err_hint(e,
+		    "Use small letters, digits, \"_\", \".\" and \"-\", as "
+		    "the other site names itself; for example: [peer osaka]");
+	set_initial(OPTION_PEER, &made);
+	s->peers = mem_rearray(s->peers, s->peer_count + 1, sizeof(*s->peers));
+	p->peer_lines = mem_rearray(
+	    p->peer_lines, s->peer_count + 1, sizeof(*p->peer_lines));
+	p->peer_lines[s->peer_count] = line;
+	p->base = &s->peers[s->peer_count];
+	s->peers[s->peer_count++] = made;
+	p->scope = OPTION_PEER;
+	return 0;
+}
+
+static bool
+is_section(const char *section, size_t len, const char *word)
+{
+	return len == strlen(word) && strncmp(section, word, len) == 0;
+}
+
+static int
 begin_section(
     struct parse *p, unsigned int line, const char *section, struct err *e)
 {
@@ -120,14 +182,16 @@ begin_section(
 		return -1;
 	(void)memset(p->lines, 0, sizeof(p->lines));
 	p->section_line = line;
-	if (word == strlen(CLUSTER_SECTION) &&
-	    strncmp(section, CLUSTER_SECTION, word) == 0)
+	if (is_section(section, word, CLUSTER_SECTION))
 		return begin_cluster(p, line, name, e);
+	if (is_section(section, word, PEER_SECTION))
+		return begin_peer(p, line, name, e);
 	if (strcmp(section, SITE_SECTION) != 0) {
 		(void)err_set(
 		    e, ERR_USAGE, "there is no section \"[%s]\"", section);
-		return err_hint(e, "Sections are [%s] and [%s NAME].",
-		    SITE_SECTION, CLUSTER_SECTION);
+		return err_hint(e,
+		    "Sections are [%s], [%s NAME] and [%s NAME].", SITE_SECTION,
+		    CLUSTER_SECTION, PEER_SECTION);
 	}
 	if (p->site_line != 0)
 		return err_set(e, ERR_USAGE,
@@ -145,14 +209,15 @@ static int
 unknown_key(const struct parse *p, const char *key, struct err *e)
 {
 	const char *keys[OPTIONS_MAX], *nearest;
-	enum option_scope other =
-	    p->scope == OPTION_SITE ? OPTION_CLUSTER : OPTION_SITE;
 	size_t i, count = 0;
+	int other;
 
 	(void)err_set(e, ERR_USAGE, "there is no option \"%s\" in %s", key,
 	    scope_section(p->scope));
-	if (option_find(other, key) != NULL)
-		return err_hint(e, "It belongs into %s.", scope_section(other));
+	for (other = 0; other < OPTION_SCOPES; other++)
+		if (option_find((enum option_scope)other, key) != NULL)
+			return err_hint(e, "It belongs into %s.",
+			    scope_section((enum option_scope)other));
 	for (i = 0; i < settings_option_count; i++)
 		if (settings_options[i].scope == p->scope)
 			keys[count++] = settings_options[i].key;
@@ -195,6 +260,60 @@ take_line(void *arg, unsigned int line, const char *section, const char *key,
 
 /* ---- the whole ---- */
 
+/* Each name of the list is a peer. */
+static int
+check_names(const struct parse *p, unsigned int line, const char *key,
+    const char *list, struct err *e)
+{
+	char name[64];
+	size_t i;
+
+	while (list_next(&list, name, sizeof(name))) {
+		for (i = 0; i < p->s->peer_count; i++)
+			if (strcmp(p->s->peers[i].name, name) == 0)
+				break;
+		if (i < p->s->peer_count)
+			continue;
+		(void)err_set(e, ERR_USAGE,
+		    "%s of the cluster that begins in line %u names \"%s\", "
+		    "and there is no such peer",
+		    key, line, name);
+		return err_hint(e, "Add a section [peer %s].", name);
+	}
+	return 0;
+}
+
+/* What concerns more than one section. */
+static int
+check_sections(const struct parse *p, struct err *e)
+{
+	struct settings *s = p->s;
+	size_t i;
+
+	for (i = 0; i < s->peer_count; i++) {
+		if (strcmp(s->peers[i].name, s->site) != 0)
+			continue;
+		(void)err_set(e, ERR_USAGE,
+		    "the peer in line %u has the name of this site, \"%s\"",
+		    p->peer_lines[i], s->site);
+		return err_hint(e,
+		    "Each site needs a name of its own: site = NAME in [%s].",
+		    SITE_SECTION);
+	}
+	for (i = 0; i < s->cluster_count; i++) {
+		struct cluster_settings *c = &s->clusters[i];
+
+		if (c->conninfo == NULL)
+			c->receive = false; /* there is no server */
+		if (check_names(p, p->cluster_lines[i], "replicate_to",
+			c->replicate_to, e) == -1 ||
+		    check_names(p, p->cluster_lines[i], "accept_from",
+			c->accept_from, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 struct settings *
 settings_parse(const char *name, const char *text, size_t len, struct err *e)
 {
@@ -205,9 +324,14 @@ settings_parse(const char *name, const char *text, size_t len, struct err *e)
 	s->path = mem_strdup(name);
 	set_initial(OPTION_SITE, s);
 	rc = inifile_read(name, text, len, take_line, &p, e);
-	if (rc == 0 && (rc = end_section(&p, e)) == -1)
-		(void)err_ctx(e, "%s", name);
+	if (rc == 0) {
+		if ((rc = end_section(&p, e)) == 0)
+			rc = check_sections(&p, e);
+		if (rc == -1)
+			(void)err_ctx(e, "%s", name);
+	}
 	free(p.cluster_lines);
+	free(p.peer_lines);
 	if (rc == -1)
 		return NULL;
 	if (p.site_line == 0) {
@@ -270,7 +394,12 @@ settings_free(struct settings *s)
 		free_texts(OPTION_CLUSTER, &s->clusters[i]);
 		free(s->clusters[i].name);
 	}
+	for (i = 0; i < s->peer_count; i++) {
+		free_texts(OPTION_PEER, &s->peers[i]);
+		free(s->peers[i].name);
+	}
 	free(s->clusters);
+	free(s->peers);
 	free_texts(OPTION_SITE, s);
 	free(s->path);
 	free(s);
@@ -313,4 +442,58 @@ settings_cluster(const struct settings *s, const char *name, struct err *e)
 		(void)err_set(e, ERR_USAGE, "there is no cluster \"%s\"", name);
 	(void)name_clusters(s, e);
 	return NULL;
+}
+
+const struct peer_settings *
+settings_peer(const struct settings *s, const char *name, struct err *e)
+{
+	AUTO_BUF struct buf names = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < s->peer_count; i++)
+		if (strcmp(s->peers[i].name, name) == 0)
+			return &s->peers[i];
+	(void)err_set(e, ERR_USAGE, "there is no peer \"%s\"", name);
+	for (i = 0; i < s->peer_count && names.len < 200; i++)
+		buf_printf(
+		    &names, "%s%s", i == 0 ? "" : ", ", s->peers[i].name);
+	if (s->peer_count == 0)
+		(void)err_hint(
+		    e, "Add a section [peer %s] to \"%s\".", name, s->path);
+	else
+		(void)err_hint(
+		    e, "Peers in \"%s\" are: %s.", s->path, buf_str(&names));
+	return NULL;
+}
+
+uint64_t
+settings_peer_rate(const struct peer_settings *p, int64_t now_us)
+{
+	struct rate_windows windows;
+
+	if (p->rate_windows == NULL ||
+	    rate_windows_parse(&windows, p->rate_windows, NULL) == -1)
+		return p->max_rate_bytes_s;
+	return rate_windows_at(&windows, p->max_rate_bytes_s, now_us);
+}
+
+bool
+settings_shares(const struct cluster_settings *c, const char *peer)
+{
+	return list_has(c->replicate_to, peer) ||
+	    list_has(c->accept_from, peer);
+}
+
+int
+settings_need_server(const struct cluster_settings *c, struct err *e)
+{
+	if (c->conninfo != NULL)
+		return 0;
+	(void)err_set(e, ERR_REFUSED,
+	    "cluster \"%s\" has no server at this site: it comes from \"%s\"",
+	    c->name, c->accept_from);
+	return err_hint(e,
+	    "Do this at that site, or add conninfo to [cluster %s] when there "
+	    "is a server here.",
+	    c->name);
 }

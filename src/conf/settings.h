@@ -4,7 +4,8 @@
 /*
  * settings: pgkura.conf, read from one table of options.
  *
- * INI: [pgkura] for the site, [cluster NAME] for each cluster.  The table in
+ * INI: [pgkura] for the site, [cluster NAME] for each cluster, [peer NAME] for
+ * each site that data is exchanged with.  The table in
  * settings_table.c makes the parser, the sample file and the manual's option
  * list.  Unknown keys name file, line and the nearest key.
  *
@@ -23,11 +24,16 @@
 #include "base/log.h"
 
 #define SETTINGS_CLUSTERS_MAX 512
+#define SETTINGS_PEERS_MAX    64
 #define SETTINGS_DEFAULT_PATH "/etc/pgkura/pgkura.conf"
+
+/* Which durable copy lets the receiver report WAL as flushed. */
+enum wal_ack { WAL_ACK_LOCAL, WAL_ACK_REMOTE };
 
 struct cluster_settings {
 	char *name;
-	char *conninfo;	       /* libpq's; host of the source */
+	char *conninfo; /* libpq's; NULL: no server, all comes from a peer,
+			 * and receive is false */
 	char *backup_conninfo; /* a standby to back up from; NULL: conninfo */
 	char *slot;	       /* "pgkura"; "" for none */
 	bool create_slot;
@@ -50,11 +56,33 @@ struct cluster_settings {
 	char *config_dir;	  /* configuration outside PGDATA to keep too */
 	char *bindir;		  /* of this cluster's server programs; NULL */
 	int64_t wal_gap_alarm_us; /* 60 s */
+	char *replicate_to;	  /* names of peers; NULL none */
+	char *accept_from;	  /* names of peers; NULL none */
+	int64_t rpo_target_us;	  /* 60 s */
+	enum wal_ack wal_ack;
+	int64_t wal_ack_timeout_us; /* then local is enough; 0 never */
+};
+
+/* Another site. */
+struct peer_settings {
+	char *name;
+	char *address; /* "host:port" list, one a path; NULL: it dials us */
+	char *bind;    /* local addresses, by path; NULL: any */
+	bool witness;  /* votes and stores nothing */
+	unsigned int lanes;	   /* 8 */
+	char *congestion;	   /* "bbr"; "system": as the system has it */
+	uint64_t max_rate_bytes_s; /* of what we send; 0 none */
+	char *rate_windows;	   /* rate_windows.h; NULL none */
+	int64_t beat_interval_us;  /* 5 s */
+	unsigned int beat_misses;  /* 5 */
+	uint64_t quota_bytes;	   /* of what it may store here; 0 none */
+	int64_t protect_us;	   /* nothing younger is removed here */
 };
 
 struct settings {
 	char *path;
 	char *site;	   /* name of this site */
+	char *listen;	   /* "host:port" list for peers; NULL none */
 	char *repository;  /* store url */
 	char *state_dir;   /* /var/lib/pgkura */
 	char *runtime_dir; /* sockets: /run/pgkura */
@@ -67,6 +95,8 @@ struct settings {
 	    *socket_group; /* who may use the control socket besides us; NULL */
 	struct cluster_settings *clusters;
 	size_t cluster_count;
+	struct peer_settings *peers;
+	size_t peer_count;
 };
 
 /* path NULL: $PGKURA_CONF, else the default.  ERR_USAGE with file and line. */
@@ -81,6 +111,15 @@ AUTO_DEFINE(struct settings, settings_free);
 /* NULL name: the only cluster.  ERR_USAGE names those there are. */
 const struct cluster_settings *
 settings_cluster(const struct settings *s, const char *name, struct err *e);
+/* ERR_USAGE names those there are. */
+const struct peer_settings *
+settings_peer(const struct settings *s, const char *name, struct err *e);
+/* Bytes a second that may be sent to the peer at now_us; 0 no limit. */
+uint64_t settings_peer_rate(const struct peer_settings *p, int64_t now_us);
+/* ERR_REFUSED, with a hint, where the cluster has no conninfo. */
+int settings_need_server(const struct cluster_settings *c, struct err *e);
+/* Does the cluster send to that peer, or take from it? */
+bool settings_shares(const struct cluster_settings *c, const char *peer);
 
 /* The commented sample file, and the manual's list of options (mdoc). */
 void settings_sample(struct buf *out);
@@ -91,5 +130,7 @@ void settings_show(const struct settings *s, bool json, struct buf *out);
  * it is not NULL: with secrets, for comparing and never for people. */
 void settings_exact(const struct settings *s, const struct cluster_settings *c,
     struct buf *out);
+/* The section of one peer, likewise. */
+void settings_exact_peer(const struct peer_settings *p, struct buf *out);
 
 #endif /* !CONF_SETTINGS_H */

@@ -80,6 +80,13 @@ settings_sample(struct buf *out)
 	    "choose and stays for the life of its backups.");
 	buf_printf(out, "[cluster main]\n");
 	sample_scope(OPTION_CLUSTER, out);
+	buf_printf(out, "\n");
+	put_comment(out,
+	    "One section for each other site that this one exchanges data "
+	    "with, named as that site names itself.  \"pgkura site pair\" "
+	    "makes the two known to each other.");
+	buf_printf(out, "#[peer osaka]\n");
+	sample_scope(OPTION_PEER, out);
 	(void)buf_str(out);
 }
 
@@ -143,7 +150,10 @@ manual_scope(enum option_scope scope, struct buf *out)
 			buf_printf(out, "Allowed: ");
 			put_mdoc(out, buf_str(&allowed));
 		}
-		if (o->required)
+		if (o->required && o->unless != NULL)
+			buf_printf(
+			    out, "It must be set, unless %s is.\n", o->unless);
+		else if (o->required)
 			buf_printf(out, "It must be set.\n");
 		if (o->initial != NULL) {
 			buf_printf(out, "Default:\n");
@@ -162,6 +172,8 @@ settings_manual(struct buf *out)
 	manual_scope(OPTION_SITE, out);
 	buf_printf(out, ".Ss Sections [cluster NAME]\n");
 	manual_scope(OPTION_CLUSTER, out);
+	buf_printf(out, ".Ss Sections [peer NAME]\n");
+	manual_scope(OPTION_PEER, out);
 	(void)buf_str(out);
 }
 
@@ -175,9 +187,11 @@ is_initial(const struct option *o, const char *text)
 	struct {
 		struct settings s;
 		struct cluster_settings c;
-	} scratch = { { 0 }, { 0 } };
-	void *base =
-	    o->scope == OPTION_SITE ? (void *)&scratch.s : (void *)&scratch.c;
+		struct peer_settings p;
+	} scratch = { { 0 }, { 0 }, { 0 } };
+	void *base = o->scope == OPTION_SITE ? (void *)&scratch.s
+	    : o->scope == OPTION_CLUSTER     ? (void *)&scratch.c
+					     : (void *)&scratch.p;
 	char *owned;
 
 	if (o->initial == NULL)
@@ -251,16 +265,20 @@ static void
 show_all_json(const struct settings *s, struct buf *out)
 {
 	AUTO_JSON json_t *all = json_object();
-	json_t *clusters = json_object();
+	json_t *clusters = json_object(), *peers = json_object();
 	size_t i;
 
 	for (i = 0; i < s->cluster_count; i++)
 		(void)json_object_set_new(clusters, s->clusters[i].name,
 		    show_json(OPTION_CLUSTER, &s->clusters[i]));
+	for (i = 0; i < s->peer_count; i++)
+		(void)json_object_set_new(peers, s->peers[i].name,
+		    show_json(OPTION_PEER, &s->peers[i]));
 	(void)json_object_set_new(all, "version", json_integer(1));
 	json_set_str(all, "path", s->path);
 	(void)json_object_set_new(all, "pgkura", show_json(OPTION_SITE, s));
 	(void)json_object_set_new(all, "clusters", clusters);
+	(void)json_object_set_new(all, "peers", peers);
 	json_write_pretty(all, out);
 }
 
@@ -278,6 +296,10 @@ settings_show(const struct settings *s, bool json, struct buf *out)
 	for (i = 0; i < s->cluster_count; i++) {
 		buf_printf(out, "\n[cluster %s]\n", s->clusters[i].name);
 		show_text(OPTION_CLUSTER, &s->clusters[i], out);
+	}
+	for (i = 0; i < s->peer_count; i++) {
+		buf_printf(out, "\n[peer %s]\n", s->peers[i].name);
+		show_text(OPTION_PEER, &s->peers[i], out);
 	}
 	(void)buf_str(out);
 }
@@ -308,4 +330,11 @@ settings_exact(
 		return;
 	buf_printf(out, "[cluster %s]\n", c->name);
 	put_exact(OPTION_CLUSTER, c, out);
+}
+
+void
+settings_exact_peer(const struct peer_settings *p, struct buf *out)
+{
+	buf_printf(out, "[peer %s]\n", p->name);
+	put_exact(OPTION_PEER, p, out);
 }

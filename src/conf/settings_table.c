@@ -4,11 +4,14 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "conf/rate_windows.h"
 #include "conf/settings.h"
 
 #define SITE(field) OPTION_SITE, .offset = offsetof(struct settings, field)
 #define CLUSTER(field) \
 	OPTION_CLUSTER, .offset = offsetof(struct cluster_settings, field)
+
+#define PEER(field) OPTION_PEER, .offset = offsetof(struct peer_settings, field)
 
 #define MINUTE_US ((uint64_t)60 * 1000000)
 #define DAY_US	  ((uint64_t)24 * 60 * MINUTE_US)
@@ -25,12 +28,21 @@ static const char *const levels[] = { [LOG_LEVEL_DEBUG] = "debug",
 	[LOG_LEVEL_ERROR] = "error",
 	NULL };
 
+static const char *const wal_acks[] = {
+	[WAL_ACK_LOCAL] = "local", [WAL_ACK_REMOTE] = "remote", NULL
+};
+static const char *const congestions[] = { "bbr", "system", NULL };
+
 /* clang-format off */
 const struct option settings_options[] = {
 	/* ---- [pgkura] ---- */
 	{ "site", SITE(site), .type = OPTION_NAME,
 	    .initial = "main", .example = "tokyo",
 	    .what = "Name of this site, as events and reports show it." },
+	{ "listen", SITE(listen), .type = OPTION_LISTEN,
+	    .example = "*:7432",
+	    .what = "Addresses and ports on which other sites reach this one.  "
+	    "Not set: this site dials, and is not dialled." },
 	{ "repository", SITE(repository), .type = OPTION_STORE,
 	    .required = true, .example = "/srv/pgkura",
 	    .what = "Where backups and WAL are kept: a folder, best on a file "
@@ -75,11 +87,12 @@ const struct option settings_options[] = {
 
 	/* ---- [cluster NAME] ---- */
 	{ "conninfo", CLUSTER(conninfo), .type = OPTION_CONNINFO,
-	    .required = true,
+	    .required = true, .unless = "accept_from",
 	    .example = "host=db1 user=pgkura",
 	    .what = "How to reach the server, in libpq's words.  The role "
 	    "needs REPLICATION, nothing more.  Keep the password in a password "
-	    "file (passfile=...), not here." },
+	    "file (passfile=...), not here.  Left out where no server is yet "
+	    "and all comes from another site." },
 	{ "backup_conninfo", CLUSTER(backup_conninfo), .type = OPTION_CONNINFO,
 	    .example = "host=db2 user=pgkura",
 	    .what = "A standby to take base backups from, to keep that load "
@@ -175,6 +188,83 @@ const struct option settings_options[] = {
 	    .example = "5min",
 	    .what = "Raise an alarm when for so long nothing was heard from "
 	    "the server, or WAL that it has is not durable here." },
+	{ "replicate_to", CLUSTER(replicate_to), .type = OPTION_NAMES,
+	    .example = "osaka",
+	    .what = "Sites that get a copy of this cluster's backups and WAL: "
+	    "names of [peer NAME] sections, separated by commas." },
+	{ "accept_from", CLUSTER(accept_from), .type = OPTION_NAMES,
+	    .example = "osaka",
+	    .what = "Sites that this one takes copies of this cluster's "
+	    "backups and WAL from.  A cluster can have both options, with the "
+	    "same sites, so that roles can change." },
+	{ "rpo_target", CLUSTER(rpo_target_us), .type = OPTION_INTERVAL,
+	    .min = MINUTE_US / 60, .max = 366 * DAY_US, .initial = "60s",
+	    .example = "5min",
+	    .what = "The most that may be lost with this site: an alarm is "
+	    "raised when a peer's copy is further behind." },
+	{ "wal_ack", CLUSTER(wal_ack), .type = OPTION_WORD,
+	    .words = wal_acks, .initial = "local", .example = "remote",
+	    .what = "What the receiver tells the server to be safe: WAL that "
+	    "is durable at this site, or at a site of replicate_to as well.  "
+	    "It matters where synchronous_standby_names has the receiver." },
+	{ "wal_ack_timeout", CLUSTER(wal_ack_timeout_us),
+	    .type = OPTION_INTERVAL, .none = true, .min = MINUTE_US / 600,
+	    .max = DAY_US, .initial = "10s", .example = "1min",
+	    .what = "With wal_ack = remote: when the other site has not "
+	    "answered for so long, an alarm is raised, that is recorded, and "
+	    "this site is enough until it answers again; \"none\" to wait "
+	    "however long it takes." },
+
+	/* ---- [peer NAME] ---- */
+	{ "address", PEER(address), .type = OPTION_ADDRESSES,
+	    .example = "dr.example.com:7432",
+	    .what = "Where that site listens; several addresses, separated by "
+	    "commas, are several paths, all of which are used.  Not set: it "
+	    "dials this site." },
+	{ "bind", PEER(bind), .type = OPTION_LITERALS,
+	    .example = "192.0.2.1",
+	    .what = "Addresses of this machine to dial from, one for each of "
+	    "address, in that order; the last holds for all that follow." },
+	{ "witness", PEER(witness), .type = OPTION_BOOL,
+	    .initial = "no", .example = "yes",
+	    .what = "That site only votes on who may write; it stores "
+	    "nothing." },
+	{ "lanes", PEER(lanes), .type = OPTION_NUMBER,
+	    .min = 1, .max = 64, .initial = "8", .example = "16",
+	    .what = "Connections that share the data, over all paths.  More "
+	    "help on long lines that lose packets." },
+	{ "congestion", PEER(congestion), .type = OPTION_CHOICE,
+	    .words = congestions, .initial = "bbr", .example = "system",
+	    .what = "TCP congestion control that is asked for: bbr keeps its "
+	    "rate on lines that lose packets; system is what the system is "
+	    "set to.  \"pgkura check\" says what is in force." },
+	{ "max_rate", PEER(max_rate_bytes_s), .type = OPTION_BYTES,
+	    .min = RATE_BYTES_S_MIN, .max = RATE_BYTES_S_MAX,
+	    .initial = "none", .example = "50MB",
+	    .what = "Bytes a second that may be sent to that site; \"none\" "
+	    "for no limit." },
+	{ "rate_windows", PEER(rate_windows), .type = OPTION_RATES,
+	    .example = "08:00-18:00 20MB, 22:00-06:00 unlimited",
+	    .what = "Other rates at times of the day, in local time; the first "
+	    "window that holds counts, and outside of all of them max_rate." },
+	{ "beat_interval", PEER(beat_interval_us), .type = OPTION_INTERVAL,
+	    .min = MINUTE_US / 600, .max = 10 * MINUTE_US, .initial = "5s",
+	    .example = "1s",
+	    .what = "Time between heartbeats on each path." },
+	{ "beat_misses", PEER(beat_misses), .type = OPTION_NUMBER,
+	    .min = 1, .max = 100, .initial = "5", .example = "3",
+	    .what = "A path counts as down after so many heartbeats without "
+	    "an answer." },
+	{ "quota", PEER(quota_bytes), .type = OPTION_BYTES,
+	    .min = KIB * KIB, .max = 1024 * PIB, .initial = "none",
+	    .example = "2TB",
+	    .what = "What that site may store here, at most; \"none\" for "
+	    "what the disk holds." },
+	{ "protect", PEER(protect_us), .type = OPTION_INTERVAL,
+	    .min = 0, .max = 36600 * DAY_US, .initial = "14d",
+	    .example = "30d",
+	    .what = "What came from that site is not removed here before it is "
+	    "this old, whatever that site says." },
 };
 /* clang-format on */
 const size_t settings_option_count = COUNT_OF(settings_options);
@@ -194,5 +284,5 @@ option_find(enum option_scope scope, const char *key)
 bool
 option_is_text(const struct option *o)
 {
-	return o->type <= OPTION_WINDOW;
+	return o->type <= OPTION_CHOICE;
 }

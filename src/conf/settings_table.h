@@ -15,7 +15,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum option_scope { OPTION_SITE, OPTION_CLUSTER };
+enum option_scope { OPTION_SITE, OPTION_CLUSTER, OPTION_PEER };
+#define OPTION_SCOPES 3
 
 enum option_type {
 	/* char *, NULL or "" when not set */
@@ -27,6 +28,12 @@ enum option_type {
 	OPTION_CONNINFO, /* key=value pairs or postgresql:// */
 	OPTION_SCHEDULE,
 	OPTION_WINDOW,
+	OPTION_NAMES,	  /* NAMEs separated by commas */
+	OPTION_LISTEN,	  /* "host:port, ..."; the host may be "*" */
+	OPTION_ADDRESSES, /* "host:port, ..." */
+	OPTION_LITERALS,  /* IP addresses separated by commas */
+	OPTION_RATES,	  /* rate_windows.h */
+	OPTION_CHOICE,	  /* one of words */
 	/* numbers */
 	OPTION_BOOL,	 /* bool */
 	OPTION_NUMBER,	 /* 32 bits, signed or not */
@@ -39,11 +46,14 @@ struct option {
 	const char *key;
 	enum option_scope scope;
 	enum option_type type;
-	size_t offset;	     /* in struct settings or cluster_settings */
+	size_t offset;	     /* in struct settings, cluster_ or peer_settings */
 	const char *initial; /* as in the file; NULL: not set */
 	bool required;
-	uint64_t min, max;	  /* NUMBER, BYTES; INTERVAL in microseconds */
-	const char *const *words; /* WORD: ended by NULL */
+	const char
+	    *unless;	   /* required unless this option of its scope is set */
+	bool none;	   /* "none" is 0: BYTES, INTERVAL */
+	uint64_t min, max; /* NUMBER, BYTES; INTERVAL in microseconds */
+	const char *const *words; /* WORD, CHOICE: ended by NULL */
 	const char *example;	  /* as in the file; what the sample shows */
 	const char *what;	  /* plain sentences */
 };

@@ -11,10 +11,14 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "conf/address.h"
+#include "conf/list.h"
+#include "conf/rate_windows.h"
 #include "conf/schedule.h"
 #include "conf/settings_table.h"
 
 #define NAME_MAX_LETTERS 63
+#define LIST_MAX	 8 /* words of one value; LINK_PATHS_MAX */
 
 static const char *const bool_words[][2] = { { "no", "yes" }, { "off", "on" },
 	{ "false", "true" }, { "0", "1" } };
@@ -42,7 +46,8 @@ field_of(const struct option *o, void *base)
 static bool
 takes_none(const struct option *o)
 {
-	return o->initial != NULL && strcmp(o->initial, "none") == 0;
+	return o->none ||
+	    (o->initial != NULL && strcmp(o->initial, "none") == 0);
 }
 
 /* ---- what is allowed ---- */
@@ -109,6 +114,7 @@ option_allowed(const struct option *o, struct buf *out)
 			buf_printf(out, ", or none");
 		return;
 	case OPTION_WORD:
+	case OPTION_CHOICE:
 		put_words(out, o->words);
 		return;
 	case OPTION_BOOL:
@@ -142,6 +148,28 @@ option_allowed(const struct option *o, struct buf *out)
 		return;
 	case OPTION_WINDOW:
 		buf_printf(out, "two times of the day");
+		return;
+	case OPTION_NAMES:
+		buf_printf(out, "names separated by commas");
+		return;
+	case OPTION_LISTEN:
+		buf_printf(out,
+		    "addresses with ports, separated by commas; \"*\" is "
+		    "every address of this machine");
+		return;
+	case OPTION_ADDRESSES:
+		buf_printf(out,
+		    "at most %d host names or addresses with ports, "
+		    "separated by commas",
+		    LIST_MAX);
+		return;
+	case OPTION_LITERALS:
+		buf_printf(out, "IP addresses separated by commas");
+		return;
+	case OPTION_RATES:
+		buf_printf(out,
+		    "windows of the day, each with its bytes a second or "
+		    "unlimited, separated by commas");
 		return;
 	case OPTION_TEXT:
 		break;
@@ -221,8 +249,12 @@ static int
 set_interval(
     const struct option *o, void *base, const char *text, struct err *e)
 {
-	int64_t value;
+	int64_t value = 0;
 
+	if (takes_none(o) && strcasecmp(text, "none") == 0) {
+		(void)memcpy(field_of(o, base), &value, sizeof(value));
+		return 0;
+	}
 	if (clock_parse_interval(text, &value, NULL) == -1 || value < 0 ||
 	    (uint64_t)value < o->min || (uint64_t)value > o->max)
 		return refuse(o, text, e);
@@ -257,12 +289,57 @@ is_made_of(const char *text, const char *allowed)
 #define SLOT_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789_"
 
 static bool
+is_name(const char *text)
+{
+	return is_made_of(text, SLOT_LETTERS ".-") &&
+	    isalnum((unsigned char)text[0]);
+}
+
+/* Each word of a list, none of them twice. */
+static bool
+list_fits(const struct option *o, const char *text)
+{
+	char word[ADDRESS_TEXT_BYTES];
+	const char *at = text;
+	struct address a;
+	size_t count = 0;
+
+	while (list_next(&at, word, sizeof(word))) {
+		bool fits = o->type == OPTION_NAMES ? is_name(word)
+		    : o->type == OPTION_LITERALS
+		    ? address_is_literal(word)
+		    : address_parse(&a, word, o->type == OPTION_LISTEN, NULL) ==
+			0;
+
+		if (!fits || ++count > LIST_MAX ||
+		    (o->type != OPTION_LITERALS && list_has(at, word)))
+			return false;
+	}
+	return count > 0;
+}
+
+static bool
+is_word(const char *const *words, const char *text)
+{
+	for (; *words != NULL; words++)
+		if (strcmp(*words, text) == 0)
+			return true;
+	return false;
+}
+
+static bool
 text_fits(const struct option *o, const char *text)
 {
 	switch (o->type) {
 	case OPTION_NAME:
-		return is_made_of(text, SLOT_LETTERS ".-") &&
-		    isalnum((unsigned char)text[0]);
+		return is_name(text);
+	case OPTION_NAMES:
+	case OPTION_LISTEN:
+	case OPTION_ADDRESSES:
+	case OPTION_LITERALS:
+		return list_fits(o, text);
+	case OPTION_CHOICE:
+		return is_word(o->words, text);
 	case OPTION_SLOT:
 		return is_made_of(text, SLOT_LETTERS);
 	case OPTION_PATH:
@@ -283,6 +360,7 @@ set_text(const struct option *o, void *base, const char *text, struct err *e)
 {
 	struct schedule schedule;
 	struct window_of_day window;
+	struct rate_windows rates;
 	char *value, *old;
 
 	if (o->type == OPTION_SLOT && strcasecmp(text, "none") == 0)
@@ -294,6 +372,9 @@ set_text(const struct option *o, void *base, const char *text, struct err *e)
 		return err_ctx(e, "%s", o->key);
 	if (o->type == OPTION_WINDOW &&
 	    window_of_day_parse(&window, text, e) == -1)
+		return err_ctx(e, "%s", o->key);
+	if (o->type == OPTION_RATES &&
+	    rate_windows_parse(&rates, text, e) == -1)
 		return err_ctx(e, "%s", o->key);
 	(void)memcpy(&old, field_of(o, base), sizeof(old));
 	free(old);
@@ -358,10 +439,10 @@ option_get(const struct option *o, const void *base, struct buf *out)
 			buf_printf(out, "%" PRIu32, v32);
 	} else {
 		(void)memcpy(&v64, field, sizeof(v64));
-		if (o->type == OPTION_INTERVAL)
-			put_interval(out, v64);
-		else if (v64 == 0 && takes_none(o))
+		if (v64 == 0 && takes_none(o))
 			buf_printf(out, "none");
+		else if (o->type == OPTION_INTERVAL)
+			put_interval(out, v64);
 		else
 			put_bytes(out, v64);
 	}

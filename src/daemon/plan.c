@@ -40,7 +40,8 @@ void
 plan_init(struct plan *p, const struct cluster_settings *c)
 {
 	*p = (struct plan){ 0 };
-	p->has_backup = c->backup_schedule != NULL &&
+	p->has_server = c->conninfo != NULL;
+	p->has_backup = p->has_server && c->backup_schedule != NULL &&
 	    schedule_parse(&p->backup, c->backup_schedule, NULL) == 0;
 	p->has_verify = c->verify_schedule != NULL &&
 	    schedule_parse(&p->verify, c->verify_schedule, NULL) == 0;
@@ -105,7 +106,7 @@ plan_backup(const struct plan *p, const struct plan_facts *f, int64_t now_us)
 	struct plan_verdict v = { 0 };
 	int64_t came;
 
-	if (!f->repository_known)
+	if (!f->repository_known || !p->has_server)
 		return v;
 	if (newest > now_us)
 		newest = now_us; /* a clock was set back */

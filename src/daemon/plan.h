@@ -35,6 +35,7 @@ bool job_from_name(const char *name, enum job *job);
 
 /* When a cluster's jobs run. */
 struct plan {
+	bool has_server; /* else backups come from a peer only */
 	bool has_backup, has_verify, has_window;
 	struct schedule backup, verify;
 	struct window_of_day window;

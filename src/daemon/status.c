@@ -140,11 +140,14 @@ cluster_status(const struct settings *s, const struct duties *d,
 {
 	static const char *const copied[] = { "newest_backup", "gap",
 		"receiver" };
+	const struct cluster_settings *cs = settings_cluster(s, c->name, NULL);
 	json_t *o = json_object(), *jobs = json_object();
 	size_t i;
 	int job;
 
 	json_set_str(o, "name", c->name);
+	if (cs != NULL && cs->conninfo == NULL)
+		set_text(o, "comes_from", cs->accept_from);
 	if (c->known.repository_known)
 		json_set_u64(o, "backups", c->known.backups);
 	set_time(o, "newest_backup_us", c->known.newest_backup_us);

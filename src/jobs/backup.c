@@ -376,12 +376,15 @@ int
 backup_run(const struct settings *s, const struct cluster_settings *c,
     struct backup_result *result, struct err *e)
 {
-	AUTO_FD int lock = cluster_lock(s->state_dir, c->name, "backup", e);
 	AUTO_FREE char *folder = file_join(s->state_dir, c->name);
+	AUTO_FD int lock = -1;
 	struct backup b;
 	int rc;
 
 	(void)memset(result, 0, sizeof(*result));
+	if (settings_need_server(c, e) == -1)
+		return -1;
+	lock = cluster_lock(s->state_dir, c->name, "backup", e);
 	if (lock == -1 || file_mkdirs_at(AT_FDCWD, folder, 0700, e) == -1)
 		return -1;
 	(void)memset(&b, 0, sizeof(b));

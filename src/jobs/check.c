@@ -94,6 +94,16 @@ check_gaps(struct check *k, const struct lineage *l)
 }
 
 static void
+say_no_backup(struct check *k)
+{
+	check_say(k, CHECK_WARNING, "backups",
+	    k->cluster->conninfo == NULL
+		? "Take one at the site that it comes from, and wait."
+		: "Take one with \"pgkura backup\".",
+	    "none yet");
+}
+
+static void
 check_backups(struct check *k, const struct lineage *l)
 {
 	AUTO_ROOT struct root r;
@@ -108,8 +118,7 @@ check_backups(struct check *k, const struct lineage *l)
 		return;
 	}
 	if (count == 0) {
-		check_say(k, CHECK_WARNING, "backups",
-		    "Take one with \"pgkura backup\".", "none yet");
+		say_no_backup(k);
 	} else if (root_read(l, ids[count - 1], &r, &e) == -1) {
 		check_fault(k, "backups", &e);
 	} else {
@@ -134,8 +143,7 @@ check_lineage(struct check *k)
 		return;
 	if (lineage_open(k->repo, k->cluster->name, NULL, &l, &e) == -1) {
 		if (e.kind == ERR_NOT_FOUND)
-			check_say(k, CHECK_WARNING, "backups",
-			    "Take one with \"pgkura backup\".", "none yet");
+			say_no_backup(k);
 		else
 			check_fault(k, "backups", &e);
 		return;

@@ -188,6 +188,12 @@ check_connect(struct check *k)
 	struct session_identity id;
 	struct err e = ERR_INIT;
 
+	if (k->cluster->conninfo == NULL) {
+		check_say(k, CHECK_OK, "connection", NULL,
+		    "no server at this site: backups and WAL come from %s",
+		    k->cluster->accept_from);
+		return;
+	}
 	if (open_session(k, &id, &e) == -1) {
 		say_failure(k, &e);
 		session_close(steal_ptr(&k->session));

@@ -177,8 +177,9 @@ check_conf(struct check *k)
 	if (path == NULL || stat(path, &st) == -1)
 		return;
 	for (i = 0; i < k->settings->cluster_count; i++)
-		password |= strstr(k->settings->clusters[i].conninfo,
-				"password=") != NULL;
+		password |= k->settings->clusters[i].conninfo != NULL &&
+		    strstr(k->settings->clusters[i].conninfo, "password=") !=
+			NULL;
 	if (password && (st.st_mode & 077) != 0)
 		check_say(k, CHECK_FAULT, "configuration",
 		    "Take the password out (use passfile=, .pgpass), or "

@@ -184,6 +184,8 @@ receive_run(const struct settings *s, const struct cluster_settings *c,
 	AUTO_FD int lock = -1;
 	int rc;
 
+	if (settings_need_server(c, e) == -1)
+		return -1;
 	lock = cluster_lock(s->state_dir, c->name, "receive", e);
 	if (lock == -1)
 		return -1;

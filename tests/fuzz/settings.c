@@ -10,13 +10,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-/* The site with its last cluster. */
+/* The site with its last cluster, and all peers, which it can name. */
 static void
 put_exact(const struct settings *s, struct buf *out)
 {
+	size_t i;
+
 	settings_exact(s,
 	    s->cluster_count == 0 ? NULL : &s->clusters[s->cluster_count - 1],
 	    out);
+	for (i = 0; i < s->peer_count; i++)
+		settings_exact_peer(&s->peers[i], out);
 }
 
 int

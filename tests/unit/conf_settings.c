@@ -6,17 +6,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/mem.h"
+#include "conf/address.h"
+#include "conf/list.h"
 #include "conf/nearest.h"
+#include "conf/rate_windows.h"
 #include "conf/settings.h"
 #include "conf/settings_table.h"
 #include "tap.h"
 
 #define SITE "[pgkura]\nrepository = /srv/kura\n"
 #define MAIN "[cluster main]\nconninfo = host=db1\n"
+#define PEER "[peer osaka]\n"
 
 static struct settings *
 parse(const char *text, struct err *e)
@@ -118,6 +123,145 @@ check_values(void)
 }
 
 static void
+check_peers(void)
+{
+	struct err e;
+	AUTO_SETTINGS struct settings *s =
+	    parse("[pgkura]\nsite = tokyo\nrepository = /srv/kura\n"
+		  "listen = *:7432, [::1]:7433\n"
+		  "[cluster main]\naccept_from = osaka\n"
+		  "wal_ack = Remote\nwal_ack_timeout = none\n" PEER
+		  "address = dr-1.example.com:7432 , [2001:db8::7]:7432\n"
+		  "bind = 192.0.2.1, fe80::1%eth0\nquota = 2TB\n"
+		  "max_rate = 50MB/s\nprotect = 0s\n"
+		  "[peer nara]\nwitness = yes\ncongestion = system\n",
+		&e);
+	const struct peer_settings *p;
+
+	if (s == NULL)
+		tap_bail("%s", e.text);
+	tap_ok(s->clusters[0].conninfo == NULL && !s->clusters[0].receive,
+	    "a cluster that is accepted needs no server, and receives nothing");
+	tap_ok(s->clusters[0].wal_ack == WAL_ACK_REMOTE &&
+		s->clusters[0].wal_ack_timeout_us == 0,
+	    "acknowledged by the other site, however long it takes");
+	tap_ok(settings_shares(&s->clusters[0], "osaka") &&
+		!settings_shares(&s->clusters[0], "nara"),
+	    "who shares the cluster");
+	p = settings_peer(s, "osaka", &e);
+	tap_str(p->address, "dr-1.example.com:7432 , [2001:db8::7]:7432",
+	    "two paths");
+	tap_str(p->bind, "192.0.2.1, fe80::1%eth0", "and where from");
+	tap_ok(p->quota_bytes == (uint64_t)2 << 40 && p->protect_us == 0 &&
+		p->max_rate_bytes_s == 50 << 20,
+	    "quota, protect, max_rate");
+	p = settings_peer(s, "nara", &e);
+	tap_ok(p->witness && p->address == NULL && p->lanes == 8 &&
+		p->beat_misses == 5 && p->beat_interval_us == 5000000 &&
+		p->quota_bytes == 0 &&
+		p->protect_us == (int64_t)14 * 86400 * 1000000,
+	    "defaults of a peer");
+	tap_str(p->congestion, "system", "congestion");
+	tap_ok(settings_peer(s, "kobe", &e) == NULL && e.kind == ERR_USAGE,
+	    "no such peer: %s", e.text);
+	tap_str(e.hint, "Peers in \"f.conf\" are: osaka, nara.",
+	    "it says which there are");
+}
+
+/* Noon UTC of a day in 2026, plus hours. */
+static int64_t
+hour(int h)
+{
+	return ((int64_t)1795262400 + h * 3600) * 1000000;
+}
+
+static void
+check_rates(void)
+{
+	static const char *const bad[] = { "", ",", "20MB", "22:00-06:00",
+		"22:00-06:00 1kB", "22:00-06:00 20MB,", "22:00-22:00 20MB",
+		"22:00-06:00 20MB 30MB", "22:00-06:00 2TB", "a-b c",
+		"22:00 -06:00" };
+	struct peer_settings p = { .max_rate_bytes_s = 100,
+		.rate_windows =
+		    mem_strdup("8:00 - 18:00 20 MB/s, 22:00-06:00 unlimited,"
+			       "05:00-07:00 1GB") };
+	struct rate_windows w = { .count = 7 };
+	struct err e;
+	size_t i;
+
+	(void)setenv("TZ", "UTC", 1);
+	tzset();
+	tap_u64(settings_peer_rate(&p, hour(0)), 20 << 20, "12:00");
+	tap_u64(settings_peer_rate(&p, hour(8)), 100, "20:00: no window holds");
+	tap_u64(settings_peer_rate(&p, hour(10)), 0, "22:00: unlimited");
+	tap_u64(
+	    settings_peer_rate(&p, hour(17)), 0, "05:00: the first one counts");
+	tap_u64(settings_peer_rate(&p, hour(18)), 1 << 30, "06:00: the next");
+	free(p.rate_windows);
+	for (i = 0; i < COUNT_OF(bad); i++) {
+		e = (struct err)ERR_INIT;
+		tap_ok(rate_windows_parse(&w, bad[i], &e) == -1 &&
+			e.kind == ERR_USAGE && w.count == 7,
+		    "refused: \"%s\"", bad[i]);
+	}
+}
+
+static void
+check_addresses(void)
+{
+	static const struct {
+		const char *text, *host, *port;
+	} good[] = { { "db:1", "db", "1" },
+		{ "192.0.2.7:65535", "192.0.2.7", "65535" },
+		{ "[2001:db8::7]:7432", "2001:db8::7", "7432" },
+		{ "[fe80::1%eth0]:1", "fe80::1%eth0", "1" },
+		{ "*:7432", "*", "7432" } };
+	static const char *const bad[] = { "", ":", "db", "db:", ":7432",
+		"db:0", "db:07", "db:65536", "db:+1", "db:1x", "2001:db8::7",
+		"::1:7432", "[]:1", "[db]:1", "[::1]7432", "[::1:7432", "a b:1",
+		"-x:1", "a/b:1" };
+	struct address a = { "", "" };
+	struct err e = ERR_INIT;
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(good); i++)
+		tap_ok(address_parse(&a, good[i].text, true, &e) == 0 &&
+			strcmp(a.host, good[i].host) == 0 &&
+			strcmp(a.port, good[i].port) == 0,
+		    "\"%s\" is %s and %s", good[i].text, a.host, a.port);
+	for (i = 0; i < COUNT_OF(bad); i++)
+		tap_ok(address_parse(&a, bad[i], true, &e) == -1 &&
+			e.kind == ERR_USAGE,
+		    "\"%s\" is no address", bad[i]);
+	tap_ok(address_parse(&a, "*:1", false, &e) == -1,
+	    "\"*\" is not everywhere one");
+}
+
+static void
+check_lists(void)
+{
+	const char *at = " a,b b ,, c";
+	char w[4];
+
+	tap_ok(list_next(&at, w, sizeof(w)) && strcmp(w, "a") == 0, "first");
+	tap_ok(list_next(&at, w, sizeof(w)) && strcmp(w, "b b") == 0,
+	    "blanks inside stay");
+	tap_ok(list_next(&at, w, sizeof(w)) && strcmp(w, "") == 0, "empty");
+	tap_ok(list_next(&at, w, sizeof(w)) && strcmp(w, "c") == 0, "last");
+	tap_ok(!list_next(&at, w, sizeof(w)), "end");
+	tap_u64(list_count("a,"), 2, "nothing behind a comma is a word");
+	tap_u64(list_count(NULL) + list_count(""), 0, "no list, no word");
+	tap_ok(list_has("a, bc", "bc") && !list_has("a, bc", "b") &&
+		!list_has("a,", ""),
+	    "whole words");
+	at = "long,x";
+	tap_ok(list_next(&at, w, sizeof(w)) && w[0] == '\0' &&
+		list_next(&at, w, sizeof(w)) && strcmp(w, "x") == 0,
+	    "what does not fit comes empty");
+}
+
+static void
 check_long_values(void)
 {
 	struct err e;
@@ -176,7 +320,7 @@ static const struct {
 	    "f.conf:5: cluster \"main\" is there already, in line 3", "" },
 	{ SITE "[clustr main]\n",
 	    "f.conf:3: there is no section \"[clustr main]\"",
-	    "Sections are [pgkura] and [cluster NAME]." },
+	    "Sections are [pgkura], [cluster NAME] and [peer NAME]." },
 	{ SITE "[cluster]\n",
 	    "f.conf:3: \"\" is not valid for the cluster's name",
 	    "[cluster main]" },
@@ -232,6 +376,52 @@ static const struct {
 	{ SITE "[cluster main]\nconninfo = db1\n",
 	    "f.conf:4: \"db1\" is not valid for conninfo",
 	    "keyword=value pairs" },
+	{ SITE PEER PEER,
+	    "f.conf:4: peer \"osaka\" is there already, in line 3", "" },
+	{ SITE "[peer O]\n", "f.conf:3: \"O\" is not valid for the peer's name",
+	    "[peer osaka]" },
+	{ SITE "lanes = 3\n",
+	    "f.conf:3: there is no option \"lanes\" in [pgkura]",
+	    "It belongs into [peer NAME]." },
+	{ SITE "[peer main]\n",
+	    "f.conf: the peer in line 3 has the name of this site, \"main\"",
+	    "site = NAME" },
+	{ SITE MAIN "replicate_to = osaka, nara\n" PEER,
+	    "f.conf: replicate_to of the cluster that begins in line 3 names "
+	    "\"nara\", and there is no such peer",
+	    "[peer nara]" },
+	{ SITE "[cluster main]\naccept_from = osaka\n",
+	    "f.conf: accept_from of the cluster that begins in line 3 names "
+	    "\"osaka\", and there is no such peer",
+	    "[peer osaka]" },
+	{ SITE MAIN "replicate_to = osaka,\n" PEER,
+	    "f.conf:5: \"osaka,\" is not valid for replicate_to",
+	    "names separated by commas" },
+	{ SITE MAIN "replicate_to = osaka, osaka\n" PEER,
+	    "f.conf:5: \"osaka, osaka\" is not valid for replicate_to", "" },
+	{ SITE "listen = 7432\n", "f.conf:3: \"7432\" is not valid for listen",
+	    "listen = *:7432" },
+	{ SITE "listen = *:0\n", "f.conf:3: \"*:0\" is not valid for listen",
+	    "" },
+	{ SITE PEER "address = *:7432\n",
+	    "f.conf:4: \"*:7432\" is not valid for address",
+	    "dr.example.com:7432" },
+	{ SITE PEER "address = a:1,b:1,c:1,d:1,e:1,f:1,g:1,h:1,i:1\n",
+	    "f.conf:4: \"a:1,b:1,c:1,d:1,e:1,f:1,g:1,h:1,i:1\" is not valid "
+	    "for address",
+	    "at most 8" },
+	{ SITE PEER "bind = eth0\n", "f.conf:4: \"eth0\" is not valid for bind",
+	    "IP addresses" },
+	{ SITE PEER "lanes = 65\n", "f.conf:4: \"65\" is not valid for lanes",
+	    "1 to 64" },
+	{ SITE PEER "congestion = reno\n",
+	    "f.conf:4: \"reno\" is not valid for congestion", "bbr or system" },
+	{ SITE PEER "rate_windows = 22:00-06:00\n",
+	    "f.conf:4: rate_windows: \"22:00-06:00\" is not a list of windows "
+	    "and rates",
+	    "08:00-18:00 20MB" },
+	{ SITE MAIN "wal_ack = both\n",
+	    "f.conf:5: \"both\" is not valid for wal_ack", "local or remote" },
 	{ SITE "site = a\x01\n",
 	    "f.conf:3: a control character stands in the line", "" },
 	{ SITE
@@ -369,8 +559,11 @@ check_table(void)
 
 		if (o->required)
 			continue;
-		buf_printf(&text, SITE "%s%s = %s\n",
-		    o->scope == OPTION_CLUSTER ? MAIN : "", o->key, o->example);
+		buf_printf(&text, SITE "%s%s = %s\n%s",
+		    o->scope == OPTION_CLUSTER	  ? MAIN
+			: o->scope == OPTION_PEER ? PEER
+						  : "",
+		    o->key, o->example, o->scope == OPTION_PEER ? "" : PEER);
 		s = parse(buf_str(&text), &e);
 		tap_ok(
 		    s != NULL, "the example of %s is valid %s", o->key, e.text);
@@ -417,6 +610,10 @@ main(void)
 {
 	check_defaults();
 	check_values();
+	check_peers();
+	check_rates();
+	check_addresses();
+	check_lists();
 	check_long_values();
 	check_refused();
 	check_nul();
