@@ -207,31 +207,17 @@ run(struct stream *s, enum receive_end *end, struct err *e)
 	}
 }
 
-static void
-stream_fini(struct stream *s)
-{
-	receive_segment_free(s->current);
-	receive_segment_free(s->held);
-	publisher_free(s->publisher);
-	walindexer_free(s->ix);
-	walstream_free(s->w);
-}
-
 static int
 stream_init(struct stream *s, struct receiver *r, struct err *e)
 {
 	const struct receive_plan *p = &r->plan;
 	char from[LSN_TEXT_BYTES], timeline[16];
 
-	s->r = r;
-	s->received_lsn = p->start_lsn;
 	s->w = walstream_start(r->session, r->slot[0] == '\0' ? NULL : r->slot,
 	    p->start_lsn, p->timeline, e);
 	if (s->w == NULL)
 		return -1;
-	s->ix = wal_indexer_at(&r->lineage, p->timeline, p->start_lsn);
-	s->publisher = publisher_new(
-	    &r->lineage, r->cluster->compress_level, p->start_lsn);
+	stream_begin(s, r);
 	s->reported_us = clock_boot_us();
 	(void)snprintf(timeline, sizeof(timeline), "%" PRIu32, p->timeline);
 	log_event(LOG_LEVEL_INFO, "receive_started", "receiving WAL", "cluster",

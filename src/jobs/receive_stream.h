@@ -28,6 +28,10 @@ struct stream {
 
 /* ---- receive_take.c ---- */
 
+/* Begin to take WAL of r->lineage where r->plan says, from whomever: s is all
+ * zero but for s->w, which is the server's stream, or NULL. */
+void stream_begin(struct stream *s, struct receiver *r);
+void stream_fini(struct stream *s); /* files stay */
 /* WAL of a message: checked, and into segments. */
 int
 stream_take(struct stream *s, const struct walstream_message *m, struct err *e);

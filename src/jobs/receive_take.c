@@ -22,6 +22,27 @@
 #define SYNC_AGE_US  (RECEIVE_SYNC_MS * (int64_t)1000)
 #define SYNC_BULK_US (1000 * (int64_t)1000)
 
+void
+stream_begin(struct stream *s, struct receiver *r)
+{
+	s->r = r;
+	s->received_lsn = r->plan.start_lsn;
+	s->ix = wal_indexer_at(
+	    &r->lineage, r->plan.timeline, r->plan.start_lsn);
+	s->publisher = publisher_new(
+	    &r->lineage, r->cluster->compress_level, r->plan.start_lsn);
+}
+
+void
+stream_fini(struct stream *s)
+{
+	receive_segment_free(s->current);
+	receive_segment_free(s->held);
+	publisher_free(s->publisher);
+	walindexer_free(s->ix);
+	walstream_free(s->w);
+}
+
 /* ---- durable ---- */
 
 uint64_t

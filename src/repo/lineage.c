@@ -33,7 +33,8 @@ cluster_name_valid(const char *name)
 		if (!alnum && (i == 0 || strchr("_.-", name[i]) == NULL))
 			return false;
 	}
-	return strcmp(name, "keys") != 0 && strcmp(name, "repo") != 0;
+	return strcmp(name, "keys") != 0 && strcmp(name, "repo") != 0 &&
+	    strcmp(name, "incoming") != 0;
 }
 
 const char *
@@ -313,6 +314,59 @@ lineage_open_for(const struct repo *r, const char *cluster,
 		return 0;
 	l->facts = *facts;
 	return facts_write(l, record + 1, e);
+}
+
+int
+lineage_facts_text(const struct lineage *l, struct buf *out, struct err *e)
+{
+	struct lineage again = *l;
+	char key[STORE_KEY_BYTES];
+	unsigned int number;
+
+	if (facts_read(&again, &number, e) == -1)
+		return -1;
+	return store_get(repo_store(l->repo),
+	    lineage_key(l, key, "cluster/%u", number), FACTS_BYTES_MAX, out, e);
+}
+
+int
+lineage_adopt(const struct repo *r, const char *cluster, const char *name,
+    const struct buf *facts, struct lineage *l, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+	char key[STORE_KEY_BYTES];
+	struct lineage there;
+	unsigned int number, n;
+	uint64_t id;
+
+	if (!cluster_name_valid(cluster) ||
+	    !lineage_name_parse(name, &id, &n))
+		return err_set(e, ERR_USAGE, "\"%.64s\" is not a %s's name",
+		    name, "lineage");
+	lineage_init(l, r, cluster, name);
+	buf_put(&text, facts->data, facts->len);
+	if (repo_check_seal(&text, "record of the cluster", e) == -1 ||
+	    facts_decode(l, &text, "record of the cluster", e) == -1)
+		return -1;
+	if (l->facts.system_id != id)
+		return err_set(e, ERR_CORRUPT,
+		    "lineage \"%s\" is not of system %llu", name,
+		    (unsigned long long)l->facts.system_id);
+	there = *l;
+	if (facts_read(&there, &number, e) == -1)
+		return -1;
+	if (number == 0)
+		return store_put(repo_store(r), lineage_key(l, key, "cluster/1"),
+		    facts->data, facts->len, e);
+	if (there.facts.major != l->facts.major ||
+	    there.facts.segment_bytes != l->facts.segment_bytes ||
+	    there.block_key != l->block_key)
+		return err_set(e, ERR_CONFLICT,
+		    "lineage \"%s\" of cluster \"%s\" is here with another "
+		    "version, segment size or block key",
+		    name, cluster);
+	*l = there;
+	return 0;
 }
 
 /* What makes one lineage newer than another: its newest backup's id, else the

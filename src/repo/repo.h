@@ -7,6 +7,7 @@
  *
  *	repo			version, uuid, block key
  *	keys/N			public signing keys, write-once
+ *	incoming/<peer>/...	objects on their way from another site
  *	<cluster>/<lineage>/...	see lineage_key()
  */
 
@@ -94,6 +95,14 @@ int lineage_open(const struct repo *r, const char *cluster, const char *name,
     struct lineage *l, struct err *e);
 int lineage_list(const struct repo *r, const char *cluster, char ***names,
     size_t *count, struct err *e);
+/* The record of the cluster, as it is stored: for lineage_adopt() elsewhere. */
+int
+lineage_facts_text(const struct lineage *l, struct buf *out, struct err *e);
+/* The same lineage as another site has: made from its record when it is not
+ * here.  Its bytes are not trusted: ERR_CORRUPT, ERR_USAGE; ERR_CONFLICT when
+ * another of that name is here. */
+int lineage_adopt(const struct repo *r, const char *cluster, const char *name,
+    const struct buf *facts, struct lineage *l, struct err *e);
 /* A new lineage for the server of the newest one: from now on its WAL and
  * backups go there, and what was stored before stays as it is.  The operator's
  * way out when WAL conflicts.  ERR_NOT_FOUND. */

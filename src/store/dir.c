@@ -123,6 +123,17 @@ dir_get(struct store *head, const char *key, size_t max, struct buf *out,
 	return file_slurp_at(s->fd, key, max, out, e);
 }
 
+static int
+dir_rename(
+    struct store *head, const char *from, const char *to, struct err *e)
+{
+	struct dir_store *s = (struct dir_store *)head;
+
+	if (make_folder(s, to, e) == -1)
+		return -1;
+	return file_commit_at(s->fd, from, to, e);
+}
+
 static char *
 tmp_key(const char *key)
 {
@@ -389,6 +400,7 @@ const struct store_ops store_dir_ops = {
 	.reader_close = dir_reader_close,
 	.stat = dir_stat,
 	.list = dir_list,
+	.rename = dir_rename,
 	.remove = dir_remove,
 	.sweep = dir_sweep,
 };

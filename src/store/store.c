@@ -163,6 +163,14 @@ store_names_free(char **names)
 }
 
 int
+store_rename(struct store *s, const char *from, const char *to, struct err *e)
+{
+	if (check_key(from, e) == -1 || check_key(to, e) == -1)
+		return -1;
+	return s->ops->rename(s, from, to, e);
+}
+
+int
 store_remove(struct store *s, const char *key, struct err *e)
 {
 	if (check_key(key, e) == -1)

@@ -78,6 +78,12 @@ int store_list(struct store *s, const char *prefix, char ***names,
     size_t *count, struct err *e);
 void store_names_free(char **names);
 
+/* The object at key from becomes the one at key to: durable, written once as by
+ * store_commit(); its bytes were synced before.  ERR_CONFLICT when to is there:
+ * from then stays. */
+int
+store_rename(struct store *s, const char *from, const char *to, struct err *e);
+
 /* 0 also when it was not there. */
 int store_remove(struct store *s, const char *key, struct err *e);
 /* Remove temporary objects that no running process owns, older than an hour. */
