@@ -5,8 +5,8 @@
  * decide: what a site is to do now about a cluster that two sites keep.
  *
  * Facts and time in, verdict out.  The caller looks every second or so, fills
- * struct decide_facts, and does what the verdict asks; the verdict is the same
- * as long as the facts are, so a lost one does no harm.
+ * struct decide_facts, and does what the verdict asks; what is lost on the way is
+ * asked for again.
  *
  * At the DR site:
  *
@@ -94,6 +94,7 @@ struct decide_says {
 	bool voter_lost;
 	bool automatic; /* its setting */
 	bool writable;	/* its server takes writes */
+	bool taking;	/* it asks for the term, to promote */
 	bool maintenance;
 	bool clean_stop;
 	bool fenced;
@@ -129,7 +130,6 @@ struct decide_facts {
 	int64_t rpo_us; /* what a promotion now would lose; -1: not known */
 	int64_t since_automatic_us; /* last automatic promotion; -1: never */
 	enum decide_hook hook;
-	bool promoted; /* the server here is out of recovery for this term */
 	/* The server of a primary: */
 	enum watch_verdict server;
 	bool writable; /* it runs and takes writes */
@@ -180,7 +180,7 @@ enum decide_reason {
 	REASON_SUPERSEDED,
 	REASON_HANDED_OVER,
 	REASON_OTHER_PRIMARY,
-	REASON_NO_LEASE,
+	REASON_NO_LEASE, /* of a primary under the lease rules */
 	REASON_LEASE,
 	REASON_WAIVED,
 	REASON_MANUAL, /* no automatic failover: nobody else promotes itself */
@@ -200,18 +200,16 @@ enum decide_reason {
 	REASON_CLEAN_STOP,
 	REASON_CANCELED,
 	REASON_SERVER_DEAD,
-	REASON_PEER_NEVER_SEEN,
 	REASON_PEER_ALIVE
 };
 
 enum decide_act {
 	DECIDE_NOTHING,
-	DECIDE_ASK,	   /* voter_ask() for number, and send it */
 	DECIDE_RUN_HOOK,   /* the fence hook */
 	DECIDE_DO_PROMOTE, /* write the role (primary, held = number), then
-			      promote; end a drill */
-	DECIDE_DO_FORCE, /* voter_force() number, then as DECIDE_DO_PROMOTE with
-			    waived = number */
+			      promote; a drill ends */
+	DECIDE_DO_FORCE, /* voter_force() number, then as DECIDE_DO_PROMOTE, with
+			    role.waived = number */
 	DECIDE_STOP	 /* stop the server (immediate), acknowledge nothing */
 };
 
@@ -233,12 +231,16 @@ struct decide_verdict {
 	enum decide_state state;
 	enum decide_reason reason;
 	enum decide_act act;
-	uint64_t number;      /* of act */
-	bool may_write;	      /* the server may run writable */
-	bool may_ack;	      /* commits may be acknowledged: judge it anew for
+	uint64_t number;     /* of act */
+	uint64_t ask;	     /* not 0: voter_ask() for it, and send that */
+	bool release;	     /* voter_release(): nothing writes here */
+	uint64_t note_held;  /* not 0: write role.held: a new term is held */
+	bool clear_waived;   /* there is a lease again: write role.waived = 0 */
+	bool may_write;	     /* the server may run writable */
+	bool may_ack;	     /* commits may be acknowledged: judge it anew for
 			      each, by voter_holds(), when reason is LEASE */
-	unsigned int events;  /* enum decide_event */
-	uint32_t paths;	      /* bit per path that is up */
+	unsigned int events; /* enum decide_event */
+	uint32_t paths;	     /* bit per path that is up */
 	int64_t hold_left_us; /* of DECIDE_HOLD */
 	int64_t loss_us;      /* of a promotion; -1: not known */
 	bool clear_canceled;  /* a sign of life: write role.canceled = false */
@@ -247,6 +249,9 @@ struct decide_verdict {
 	/* What the operator types to promote here; "" when nothing waits. */
 	char command[DECIDE_COMMAND_BYTES];
 };
+
+/* The primary of this cluster writes only with a lease. */
+bool decide_leased(const struct record_role_file *r);
 
 void decide_start(struct decide *d);
 void decide_step(struct decide *d, const struct decide_settings *s,

@@ -64,7 +64,6 @@ struct handover_facts {
 	int64_t peer_silent_us; /* detection time: decide_detect_us() */
 	bool wanted;	 /* an operator's order here: start one as the giver */
 	bool aborted;	 /* an operator's order, or a step failed for good */
-	bool automatic;	 /* the lease rules are in force */
 	bool peer_ready; /* ready at the taker, from its report */
 	/* giver: */
 	bool running;		 /* the server runs */
@@ -73,9 +72,8 @@ struct handover_facts {
 	uint64_t peer_committed; /* durable and committed at the taker */
 	bool following;		 /* the server here follows the taker */
 	/* taker: */
-	uint64_t committed; /* durable and committed here */
-	bool promoted;	    /* out of recovery */
-	bool probed;	    /* probe written and hooks done */
+	bool promoted; /* out of recovery */
+	bool probed;   /* probe written and hooks done */
 };
 
 struct handover_step {
@@ -87,9 +85,10 @@ struct handover_step {
 	enum record_role role;
 	uint64_t term;	   /* of act ASK, GIVE, TAKE */
 	uint64_t position; /* of NOTE_STOP */
-	bool abortable;	   /* the line is not crossed */
-	const char *why;   /* a clause: what is waited for, or refused */
-	bool refused;	   /* of wanted: it cannot begin */
+	bool force;	 /* of TAKE: no votes are needed, voter_force() first */
+	bool abortable;	 /* the line is not crossed */
+	const char *why; /* a clause: what is waited for, or refused */
+	bool refused;	 /* of wanted: it cannot begin */
 };
 
 void handover_next(const struct handover_facts *f, struct handover_step *out);

@@ -14,7 +14,21 @@
  *	     3	   1	from		seat
  *	     4	   1	length of thing	1 to 63
  *	     5	   n	thing		cluster name
- *	   5+n	   .	the kind's fields, in the order of message.c
+ *	   5+n	   .	the kind's fields:
+ *
+ *	heartbeat		question, answer
+ *	1  role			1  to, 3: all
+ *	1  server's verdict	1  answer
+ *	1  handover		1  known holder
+ *	1  handover to		1  reserved
+ *	1  holder		8  round
+ *	1  reserved		8  number
+ *	2  flags, MESSAGE_...	8  lease_us
+ *	8  held			8  known number
+ *	8  superseded by	8  wait_us
+ *	8  number
+ *	8  handover term
+ *	24 saw_us of each seat, -1: never
  *
  * Nothing here does I/O or allocates.
  */
@@ -28,6 +42,15 @@
 #include "site/voter.h"
 
 #define MESSAGE_BYTES_MAX 256
+
+#define MESSAGE_VOTER_LOST  0x0001
+#define MESSAGE_AUTOMATIC   0x0002
+#define MESSAGE_WRITABLE    0x0004
+#define MESSAGE_TAKING	    0x0008
+#define MESSAGE_MAINTENANCE 0x0010
+#define MESSAGE_CLEAN_STOP  0x0020
+#define MESSAGE_FENCED	    0x0040
+#define MESSAGE_FLAGS	    0x007f
 
 enum message_kind { MESSAGE_BEAT = 1, MESSAGE_ASK = 2, MESSAGE_ANSWER = 3 };
 
@@ -48,7 +71,7 @@ message_decode(struct message *m, const uint8_t *in, size_t len, struct err *e);
 
 /* What this site says of itself now: the facts of decide.h, its own role, its
  * voter.  Without heard and heard_us. */
-void message_says(struct decide_says *says, const struct decide_facts *f,
-    const struct decide_settings *s);
+void message_says(struct decide_says *says, const struct decide *d,
+    const struct decide_settings *s, const struct decide_facts *f);
 
 #endif /* !SITE_MESSAGE_H */

@@ -106,8 +106,14 @@ struct record_role_file {
 	uint64_t
 	    superseded_by; /* a higher one that another site held; 0: none */
 	bool fenced;	   /* by an operator or a peer: starts nothing */
-	enum record_fence fence; /* what check proved for this site */
-	bool maintenance;	 /* announced here, for the thing as a whole */
+	/*
+	 * What check proved for this cluster, at both sites the same.  With
+	 * FENCE_LEASE or FENCE_VOLUME the primary writes only while it has a
+	 * lease, whatever the configuration says.  So the primary is the first
+	 * to have it and the last to lose it.
+	 */
+	enum record_fence fence;
+	bool maintenance; /* announced here, for the thing as a whole */
 	bool
 	    clean_stop; /* the primary's server was stopped by its administrator */
 	bool canceled; /* the operator canceled the running hold */

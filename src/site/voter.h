@@ -77,8 +77,11 @@ struct voter_step {
 	struct record_term record;
 	bool send; /* then send message */
 	struct voter_message message;
-	bool release; /* of voter_commit(): the own lease is given up */
-	bool found;   /* of voter_commit(): no longer without a file */
+	int64_t
+	    asked_us;  /* of voter_commit(): when the question was thought of */
+	bool promises; /* of voter_commit(): record has a new promise */
+	bool release;  /* of voter_commit(): the own lease is given up */
+	bool found;    /* of voter_commit(): no longer without a file */
 };
 
 /* Read by anybody, changed by voter.c. */

@@ -1,0 +1,108 @@
+#include "site/decide_int.h"
+
+/*
+ * What a primary does: nothing, while it may write.  Under the lease rules it
+ * renews its lease each quarter, and stops before it ends.
+ */
+
+/*
+ * A number above the present one may be asked for while the lease runs, or when
+ * the other data site says that it is a standby and held nothing later: a
+ * primary that was cut off does not take the term back from its successor.
+ */
+static bool
+may_raise(const struct decide_look *l)
+{
+	const struct decide_says *peer = &l->f->says[l->peer];
+
+	return voter_holds(l->f->voter, l->f->now_us) ||
+	    (decide_fresh(l->s, l->f, l->peer) && peer->role == ROLE_STANDBY &&
+		!peer->taking && peer->held <= l->f->role->held &&
+		peer->handover == HANDOVER_NONE);
+}
+
+static void
+renew(struct decide_look *l)
+{
+	const struct voter *v = l->f->voter;
+	uint64_t number = voter_next_number(v);
+
+	if (v->lost || l->f->role->fenced ||
+	    v->lease_until - l->f->now_us > v->lease_us / 4 * 3)
+		return;
+	if ((number > v->record.number || v->record.holder != v->self) &&
+	    !may_raise(l))
+		return;
+	if (decide_ask_due(l))
+		l->out->ask = number;
+}
+
+/* Its server died for good, and an operator promotes the other: stand aside. */
+static bool
+stands_aside(const struct decide_look *l)
+{
+	const struct decide_says *peer = &l->f->says[l->peer];
+
+	return l->f->server == WATCH_DEAD && !l->f->writable &&
+	    decide_fresh(l->s, l->f, l->peer) && peer->taking;
+}
+
+static void
+under_lease(struct decide_look *l)
+{
+	const struct voter *v = l->f->voter;
+	struct decide_verdict *out = l->out;
+	bool holds = voter_holds(v, l->f->now_us);
+
+	if (stands_aside(l)) {
+		out->release = holds;
+		out->may_write = false;
+		out->reason = REASON_SERVER_DEAD;
+		return;
+	}
+	renew(l);
+	if (holds && v->lease_number > l->f->role->held)
+		out->note_held = v->lease_number;
+	if (holds && l->f->role->waived != 0)
+		out->clear_waived = true;
+	out->may_ack = holds || out->reason == REASON_WAIVED;
+	if (out->reason == REASON_NO_LEASE) {
+		out->state = DECIDE_LEASE_ENDS;
+		if (v->lost)
+			out->reason = REASON_VOTER_LOST;
+		if (l->f->writable)
+			out->act = DECIDE_STOP;
+	}
+}
+
+void
+decide_primary(struct decide_look *l)
+{
+	struct decide_verdict *out = l->out;
+
+	if (l->silent && l->d->silent_us == -1) {
+		l->d->silent_us = l->f->now_us;
+		out->events |= EVENT_PEER_SILENT;
+	} else if (!l->silent && l->d->silent_us != -1) {
+		l->d->silent_us = -1;
+		out->events |= EVENT_PEER_BACK;
+	}
+	out->state = DECIDE_PRIMARY;
+	if (out->reason == REASON_SUPERSEDED) {
+		out->state = DECIDE_SUPERSEDED;
+		out->number = decide_superseded_by(l->f);
+		out->supersede = true;
+	} else if (out->reason == REASON_OTHER_PRIMARY) {
+		out->state = DECIDE_CONFLICT;
+	} else if (out->reason == REASON_HANDED_OVER) {
+		out->state = DECIDE_HANDOVER;
+		return;
+	} else if (out->reason != REASON_FENCED && decide_leased(l->f->role) &&
+	    l->f->voter != NULL) {
+		under_lease(l);
+		return;
+	}
+	out->may_ack = out->may_write;
+	if (!out->may_write && l->f->writable)
+		out->act = DECIDE_STOP;
+}

@@ -1,0 +1,325 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "site/decide_int.h"
+
+/*
+ * What the DR site does: watches, counts down, and takes over, or says what
+ * keeps it from that and what the operator types.
+ */
+
+/* One command that promotes here, ready to be typed. */
+static void
+prepare_command(struct decide_look *l, bool force)
+{
+	struct decide_verdict *out = l->out;
+	char loss[48] = "";
+
+	if (out->loss_us < 0)
+		(void)snprintf(loss, sizeof(loss), " --allow-data-loss any");
+	else if (out->loss_us > 0)
+		(void)snprintf(loss, sizeof(loss),
+		    " --allow-data-loss %" PRId64 "s",
+		    (out->loss_us + DECIDE_S - 1) / DECIDE_S);
+	(void)snprintf(out->command, sizeof(out->command),
+	    "pgkura failover %s%s%s", l->f->role->thing, loss,
+	    force ? " --force" : "");
+}
+
+/* Votes decide: a lease is what keeps the old primary from writing. */
+static bool
+by_votes(const struct decide_look *l)
+{
+	return decide_leased(l->f->role);
+}
+
+/* What keeps this site from promoting itself, whatever the hold; REASON_NONE. */
+static enum decide_reason
+automatic_obstacle(const struct decide_look *l)
+{
+	const struct decide_facts *f = l->f;
+	const struct decide_settings *s = l->s;
+
+	if (!s->automatic)
+		return REASON_MANUAL_PEER;
+	if (f->role->fenced)
+		return REASON_FENCED;
+	if (f->role->fence == FENCE_NONE ||
+	    (f->role->fence == FENCE_HOOK && !s->hook))
+		return f->witness ? REASON_NO_FENCE : REASON_NO_WITNESS;
+	if (by_votes(l) && !f->witness)
+		return REASON_NO_WITNESS;
+	if (by_votes(l) && (f->voter == NULL || f->voter->lost))
+		return REASON_VOTER_LOST;
+	if (by_votes(l) && !decide_fresh(s, f, SEAT_WITNESS))
+		return REASON_WITNESS_SILENT;
+	if (f->role->fence == FENCE_HOOK && f->hook == HOOK_FAILED)
+		return REASON_HOOK_FAILED;
+	if (!f->promotable)
+		return REASON_NOT_PROMOTABLE;
+	if (s->rpo_limit_us >= 0 && l->d->rpo_us < 0)
+		return REASON_LOSS_UNKNOWN;
+	if (s->rpo_limit_us >= 0 && l->d->rpo_us > s->rpo_limit_us)
+		return REASON_LOSS;
+	if (f->since_automatic_us >= 0 && f->since_automatic_us < s->backoff_us)
+		return REASON_BACKOFF;
+	return REASON_NONE;
+}
+
+/* The same for an operator's explicit order. */
+static enum decide_reason
+order_obstacle(const struct decide_look *l)
+{
+	const struct decide_facts *f = l->f;
+
+	if (f->role->fenced)
+		return REASON_FENCED;
+	if (!f->promotable)
+		return REASON_NOT_PROMOTABLE;
+	if (f->allow_loss_us >= 0 && l->out->loss_us < 0)
+		return REASON_LOSS_UNKNOWN;
+	if (f->allow_loss_us >= 0 && l->out->loss_us > f->allow_loss_us)
+		return REASON_LOSS;
+	if (f->order == ORDER_FAILOVER && by_votes(l) &&
+	    (f->voter == NULL || f->voter->lost))
+		return REASON_VOTER_LOST;
+	return REASON_NONE;
+}
+
+static void
+promote(struct decide_look *l, enum decide_act act, uint64_t number)
+{
+	l->out->state = DECIDE_PROMOTE;
+	l->out->reason = REASON_NONE;
+	l->out->act = act;
+	l->out->number = number;
+	l->out->order_done = l->f->order != ORDER_NONE;
+}
+
+/* Hold over or ordered: the proof that the old primary writes no more. */
+static void
+take(struct decide_look *l)
+{
+	const struct decide_facts *f = l->f;
+	struct decide_verdict *out = l->out;
+
+	if (!l->d->taking)
+		out->events |= EVENT_TAKING;
+	l->d->taking = true;
+	out->state = DECIDE_TAKING;
+	out->reason = REASON_NONE;
+	if (f->order == ORDER_FORCE ||
+	    (f->order == ORDER_FAILOVER && !by_votes(l))) {
+		promote(l, DECIDE_DO_FORCE, voter_next_number(f->voter));
+		return;
+	}
+	if (!by_votes(l)) {
+		if (f->hook == HOOK_OK)
+			promote(
+			    l, DECIDE_DO_FORCE, voter_next_number(f->voter));
+		else
+			out->act = DECIDE_RUN_HOOK;
+		return;
+	}
+	if (voter_holds(f->voter, f->now_us) &&
+	    f->voter->lease_number > f->role->held &&
+	    f->voter->lease_until - f->now_us > l->s->stop_margin_us) {
+		promote(l, DECIDE_DO_PROMOTE, f->voter->lease_number);
+		return;
+	}
+	out->reason = REASON_NO_VOTES;
+	prepare_command(l, true);
+	if (decide_ask_due(l))
+		out->ask = voter_next_number(f->voter);
+}
+
+/* An operator ordered a failover, and the peer's server is not up. */
+static void
+ordered(struct decide_look *l)
+{
+	enum decide_reason obstacle = order_obstacle(l);
+
+	if (obstacle == REASON_NONE) {
+		take(l);
+		return;
+	}
+	l->d->taking = false;
+	l->out->state = DECIDE_ALARM;
+	l->out->reason = obstacle;
+	l->out->order_done = true;
+	prepare_command(l, l->f->order == ORDER_FORCE);
+}
+
+static bool
+announced(const struct decide_look *l, enum decide_reason *why)
+{
+	const struct decide_says *peer = &l->f->says[l->peer];
+	const struct record_role_file *r = l->f->role;
+
+	/* What the peer said last counts over what is on record here. */
+	if (peer->heard ? peer->maintenance : r->maintenance)
+		*why = REASON_MAINTENANCE;
+	else if (peer->heard ? peer->clean_stop : r->clean_stop)
+		*why = REASON_CLEAN_STOP;
+	else
+		return false;
+	return true;
+}
+
+/* A sign of life came in time: what there is to say of it. */
+static void
+peer_lives(struct decide_look *l)
+{
+	const struct decide_facts *f = l->f;
+	struct decide_verdict *out = l->out;
+	struct decide *d = l->d;
+
+	if (d->silent_us != -1)
+		out->events |= EVENT_PEER_BACK;
+	if (d->hold_us != -1)
+		out->events |= EVENT_HOLD_ENDS;
+	d->silent_us = -1;
+	d->hold_us = -1;
+	d->rpo_us = -1;
+	out->loss_us = f->rpo_us;
+	out->clear_canceled = f->role->canceled;
+	out->state = DECIDE_NORMAL;
+	if (announced(l, &out->reason)) {
+		out->state = DECIDE_MAINTENANCE;
+	} else if (f->says[l->peer].heard &&
+	    f->says[l->peer].server == WATCH_DEAD) {
+		out->state = DECIDE_SERVER_DEAD;
+		out->reason = REASON_SERVER_DEAD;
+		prepare_command(l, false);
+	} else if (out->paths != ((uint32_t)1 << f->paths) - 1 &&
+	    f->now_us - d->began_us > decide_detect_us(l->s)) {
+		out->state = DECIDE_PATH_LOST;
+		if (out->paths == 0) {
+			out->state = DECIDE_LINK_LOST;
+			out->reason = REASON_WITNESS_SEES_PEER;
+		}
+	}
+	if (f->order == ORDER_FORCE ||
+	    (f->order == ORDER_FAILOVER && out->state == DECIDE_SERVER_DEAD)) {
+		ordered(l);
+		return;
+	}
+	d->taking = false;
+	/* Votes that came too late: give them back. */
+	out->release = f->voter != NULL && voter_holds(f->voter, f->now_us);
+	if (f->order != ORDER_NONE) {
+		out->order_done = true;
+		out->reason = REASON_PEER_ALIVE;
+	}
+}
+
+static void
+begin_silence(struct decide_look *l)
+{
+	struct decide *d = l->d;
+
+	if (d->silent_us != -1)
+		return;
+	d->silent_us = l->f->now_us;
+	d->rpo_us = l->f->rpo_us;
+	l->out->events |= EVENT_PEER_SILENT;
+}
+
+/* Silent, and nobody ordered anything but perhaps the end of the hold. */
+static void
+count_down(struct decide_look *l, enum decide_reason obstacle)
+{
+	const struct decide_facts *f = l->f;
+	struct decide_verdict *out = l->out;
+	struct decide *d = l->d;
+
+	if (d->hold_us == -1) {
+		d->hold_us = f->now_us;
+		out->events |= EVENT_HOLD_BEGINS;
+	}
+	out->hold_left_us = d->hold_us + l->s->hold_us - f->now_us;
+	if (out->hold_left_us < 0 || f->order == ORDER_CONFIRM)
+		out->hold_left_us = 0;
+	prepare_command(l,
+	    obstacle == REASON_NO_WITNESS ||
+		obstacle == REASON_WITNESS_SILENT ||
+		obstacle == REASON_VOTER_LOST);
+	if (obstacle != REASON_NONE) {
+		d->taking = false;
+		out->state = DECIDE_ALARM;
+		out->reason = obstacle;
+		out->order_done = f->order != ORDER_NONE;
+	} else if (out->hold_left_us > 0) {
+		out->state = DECIDE_HOLD;
+	} else {
+		take(l);
+	}
+}
+
+static void
+peer_silent(struct decide_look *l)
+{
+	const struct decide_facts *f = l->f;
+	struct decide_verdict *out = l->out;
+	enum decide_reason obstacle, why = REASON_NONE;
+
+	begin_silence(l);
+	out->loss_us = l->d->rpo_us;
+	if (f->order == ORDER_FAILOVER || f->order == ORDER_FORCE) {
+		ordered(l);
+		return;
+	}
+	obstacle = automatic_obstacle(l);
+	out->clear_canceled = f->role->canceled && f->order == ORDER_CONFIRM;
+	if (announced(l, &why) ||
+	    (f->role->canceled && f->order != ORDER_CONFIRM)) {
+		if (l->d->hold_us != -1)
+			out->events |= EVENT_HOLD_ENDS;
+		l->d->hold_us = -1;
+		l->d->taking = false;
+		out->state =
+		    why == REASON_NONE ? DECIDE_CANCELED : DECIDE_MAINTENANCE;
+		out->reason = why == REASON_NONE ? REASON_CANCELED : why;
+		out->order_done = f->order != ORDER_NONE;
+		prepare_command(l, false);
+	} else if (obstacle == REASON_MANUAL_PEER) {
+		l->d->hold_us = -1;
+		l->d->taking = false;
+		out->state = DECIDE_PEER_SILENT;
+		out->reason = obstacle;
+		out->order_done = f->order != ORDER_NONE;
+		prepare_command(l, false);
+	} else {
+		count_down(l, obstacle);
+	}
+}
+
+void
+decide_standby(struct decide_look *l)
+{
+	const struct record_role_file *r = l->f->role;
+	const struct decide_says *peer = &l->f->says[l->peer];
+
+	if (r->handover != HANDOVER_NONE ||
+	    (peer->heard && peer->handover == HANDOVER_GIVEN &&
+		peer->handover_to == l->f->self &&
+		peer->handover_term > r->held)) {
+		l->out->state = DECIDE_HANDOVER;
+		l->d->silent_us = -1;
+		l->d->hold_us = -1;
+		l->d->taking = false;
+		/* The taker is lost for good: only an operator can say so. */
+		if (l->f->order == ORDER_FORCE && l->f->voter != NULL)
+			ordered(l);
+		return;
+	}
+	if (l->f->voter == NULL) {
+		l->out->state = DECIDE_UNKNOWN;
+		l->out->reason = REASON_VOTER_LOST;
+		return;
+	}
+	if (l->silent)
+		peer_silent(l);
+	else
+		peer_lives(l);
+}
