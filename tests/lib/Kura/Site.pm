@@ -6,7 +6,7 @@ package Kura::Site;
 #	my $site = Kura::Site->new;
 #	$site->cluster('main', conninfo => $primary->conninfo, slot => 'none');
 #	$site->pgkura_ok('makes the repository', 'init');
-#	my $receiver = $site->receive('main');	# a Kura::Process
+#	my $receiver = $site->receive('main');	# a Kura::Process, begun
 #	$site->pgkura_ok('backs up', 'backup', 'main');
 #	$site->wait_wal('main', $primary->lsn);
 #
@@ -122,11 +122,21 @@ sub json
 	return JSON::PP::decode_json($out);
 }
 
+# It has its lock, or has ended: a backup that finds no receiver runs one of its
+# own, and then this one could not begin.
 sub receive
 {
 	my ($self, $cluster) = @_;
+	my $p = Kura::spawn($self->words('wal', 'receive', $cluster));
+	my $status = $self->state . "/$cluster/receiver.json";
+	my $of_it = sub {
+		my $text = eval { Kura::slurp($status) } // return 0;
+		return $text =~ /"pid": *(\d+)/ && $1 == $p->pid;
+	};
 
-	return Kura::spawn($self->words('wal', 'receive', $cluster));
+	Kura::wait_until(sub { return !$p->alive || $of_it->() })
+	    || croak("the receiver of $cluster does not begin");
+	return $p;
 }
 
 sub lsn_number
