@@ -263,7 +263,8 @@ sub kill9
 	    or croak("$self->{name}: processes @all do not die");
 	# A dead postmaster that its parent has not taken yet looks alive to
 	# the next.
-	unlink($self->pgdata . '/postmaster.pid') if kill(0, $pid);
+	unlink($self->pgdata . '/postmaster.pid',
+		"$self->{dir}/.s.PGSQL.$self->{port}.lock") if kill(0, $pid);
 	return $self;
 }
 
@@ -280,9 +281,12 @@ sub gone
 {
 	my ($pid) = @_;
 
-	waitpid($pid, WNOHANG);
 	my $stat = eval { Kura::slurp("/proc/$pid/stat") } // return 1;
-	return $stat =~ /\) Z /;
+	return 0 if $stat !~ /\) Z /;
+	# Looked at first: one that dies in between would stay untaken, and look
+	# alive to the next postmaster.
+	waitpid($pid, WNOHANG);
+	return 1;
 }
 
 # Called at the end of the test, also after a die.
