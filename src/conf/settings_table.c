@@ -149,7 +149,8 @@ const struct option settings_options[] = {
 	    "moment within it can be restored." },
 	{ "expire_grace", CLUSTER(expire_grace_us), .type = OPTION_INTERVAL,
 	    .min = 0, .max = 366 * DAY_US, .initial = "1d", .example = "1h",
-	    .what = "Data of a removed backup stays for this long." },
+	    .what = "Keep data and WAL of a removed backup for so long, and what "
+	    "a restored server may ask for." },
 	{ "compress_level", CLUSTER(compress_level), .type = OPTION_NUMBER,
 	    .min = 1, .max = 19, .initial = "3", .example = "9",
 	    .what = "The most work that zstd is allowed to spend." },

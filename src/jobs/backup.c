@@ -223,7 +223,8 @@ sweep_intents(struct backup *b, struct err *e)
 	if (intent_list(&b->lineage, &intents, &count, e) == -1)
 		return -1;
 	for (i = 0; i < count; i++)
-		if (!intent_is_alive(&intents[i]) &&
+		if (strcmp(intents[i].kind, INTENT_RECOVERY) != 0 &&
+		    !intent_is_alive(&intents[i]) &&
 		    intent_end(&b->lineage, &intents[i], e) == -1)
 			return -1;
 	return 0;

@@ -5,7 +5,8 @@
  *	    and the one before them, from which moments within keep_age are
  *	    restored, are withdrawn: their root moves to withdrawn/<id>, from
  *	    where it can be brought back until the grace time is over
- *	WAL: what no kept backup can use
+ *	    and while a restored server may still recover from it
+ *	WAL: what no backup that is kept or withdrawn can use
  *	packs: those that no root names, grace time after they were written and
  *	    never while a backup runs here
  */
@@ -35,7 +36,7 @@ struct expiry {
 	struct intent *intents;
 	size_t intent_count;
 	struct strmap *packs; /* id to who needs it: char * */
-	/* Kept backups: where their WAL begins. */
+	/* Backups that are kept or withdrawn: where their WAL begins. */
 	struct wal_span *starts;
 	size_t start_count;
 	int64_t
@@ -75,16 +76,38 @@ expire_result_free(struct expire_result *r)
 	(void)memset(r, 0, sizeof(*r));
 }
 
+/* Is it so young that what it stands for may still be wanted? */
 static bool
-being_read(const struct expiry *x, const char *id)
+is_fresh(const struct expiry *x, const struct intent *i)
 {
+	return i->started_us + x->cluster->expire_grace_us > x->now_us;
+}
+
+/* Does it hold the backup that it names?  The process of a recovery is a
+ * server, of which we know nothing: it has the grace time. */
+static bool
+holds(const struct expiry *x, const struct intent *i)
+{
+	return strcmp(i->kind, INTENT_RECOVERY) == 0 ? is_fresh(x, i)
+						     : intent_is_alive(i);
+}
+
+/* Who uses the backup, or NULL. */
+static const char *
+why_in_use(const struct expiry *x, const char *id)
+{
+	const char *why = NULL;
 	size_t i;
 
-	for (i = 0; i < x->intent_count; i++)
-		if (strcmp(x->intents[i].backup, id) == 0 &&
-		    intent_is_alive(&x->intents[i]))
-			return true;
-	return false;
+	for (i = 0; i < x->intent_count; i++) {
+		if (strcmp(x->intents[i].backup, id) != 0 ||
+		    !holds(x, &x->intents[i]))
+			continue;
+		if (strcmp(x->intents[i].kind, INTENT_RECOVERY) != 0)
+			return "it is in use now";
+		why = "a server that was restored from it may fetch its WAL";
+	}
+	return why;
 }
 
 static void
@@ -95,6 +118,16 @@ need_packs(struct expiry *x, const struct root *r, const char *why)
 	for (i = 0; i < r->pack_count; i++)
 		free(strmap_put(
 		    x->packs, r->packs[i].id, mem_printf("%s %s", why, r->id)));
+}
+
+static void
+need_wal(struct expiry *x, const struct root *r)
+{
+	x->starts =
+	    mem_rearray(x->starts, x->start_count + 1, sizeof(x->starts[0]));
+	x->starts[x->start_count++] =
+	    (struct wal_span){ .timeline = r->start_timeline,
+		    .start_lsn = r->start_lsn };
 }
 
 /* The root moves to withdrawn/<id>. */
@@ -128,11 +161,7 @@ static void
 keep_backup(struct expiry *x, const struct root *r, const char *why)
 {
 	need_packs(x, r, "backup");
-	x->starts =
-	    mem_rearray(x->starts, x->start_count + 1, sizeof(x->starts[0]));
-	x->starts[x->start_count++] =
-	    (struct wal_span){ .timeline = r->start_timeline,
-		    .start_lsn = r->start_lsn };
+	need_wal(x, r);
 	item(x, false, mem_printf("backup %s", r->id), "%s", why);
 }
 
@@ -144,6 +173,7 @@ why_kept(const struct expiry *x, const struct root *r, size_t newer,
 {
 	const struct cluster_settings *c = x->cluster;
 	char age[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES];
+	const char *use;
 
 	why[0] = '\0';
 	(void)clock_interval(c->keep_age_us, text);
@@ -156,8 +186,8 @@ why_kept(const struct expiry *x, const struct root *r, size_t newer,
 	else if (x->newer_us + c->keep_age_us > x->now_us)
 		(void)snprintf(why, WHY_BYTES,
 		    "moments up to %s ago are restored from it", text);
-	else if (being_read(x, r->id))
-		(void)snprintf(why, WHY_BYTES, "it is in use now");
+	else if ((use = why_in_use(x, r->id)) != NULL)
+		(void)snprintf(why, WHY_BYTES, "%s", use);
 	return why;
 }
 
@@ -180,6 +210,7 @@ judge_backup(struct expiry *x, const char *id, size_t newer, struct err *e)
 	x->newer_us = r.finished_us;
 	x->result->backups++;
 	need_packs(x, &r, "withdrawn backup");
+	need_wal(x, &r);
 	return withdraw(x, id, e);
 }
 
@@ -202,7 +233,7 @@ judge_backups(struct expiry *x, struct err *e)
 	return rc;
 }
 
-/* Withdrawn ones hold their packs for the grace time, then they go. */
+/* Withdrawn ones hold their packs and WAL for the grace time, then they go. */
 static int
 judge_withdrawn(struct expiry *x, struct err *e)
 {
@@ -219,13 +250,14 @@ judge_withdrawn(struct expiry *x, struct err *e)
 		AUTO_BUF struct buf text = BUF_INIT;
 		AUTO_ROOT struct root r;
 		struct store_info info;
+		const char *use = why_in_use(x, ids[i]);
 
 		root_init(&r);
 		(void)lineage_key(&x->lineage, key, "withdrawn/%s", ids[i]);
 		if (store_stat(s, key, &info, e) == -1 ||
 		    store_get(s, key, ROOT_BYTES_MAX, &text, e) == -1) {
 			rc = -1;
-		} else if (!being_read(x, ids[i]) &&
+		} else if (use == NULL &&
 		    info.mtime_us + x->cluster->expire_grace_us <= x->now_us) {
 			item(x, true, mem_printf("withdrawn backup %s", ids[i]),
 			    "its grace time is over");
@@ -237,10 +269,10 @@ judge_withdrawn(struct expiry *x, struct err *e)
 			rc = -1;
 		} else {
 			need_packs(x, &r, "withdrawn backup");
+			need_wal(x, &r);
 			item(x, false,
-			    mem_printf("withdrawn backup %s", ids[i]),
-			    being_read(x, ids[i]) ? "it is in use now"
-						  : "its grace time runs");
+			    mem_printf("withdrawn backup %s", ids[i]), "%s",
+			    use != NULL ? use : "its grace time runs");
 		}
 	}
 	store_names_free(ids);
@@ -249,7 +281,7 @@ judge_withdrawn(struct expiry *x, struct err *e)
 
 /* ---- WAL ---- */
 
-/* The first LSN of a timeline that a kept backup may ask for. */
+/* The first LSN of a timeline that recovery from a backup may ask for. */
 static uint64_t
 first_needed(void *arg, uint32_t timeline)
 {
@@ -299,7 +331,7 @@ judge_wal(struct expiry *x, struct err *e)
 		item(x, true,
 		    mem_printf("%llu WAL segments, %s",
 			(unsigned long long)segments, size_text(bytes, text)),
-		    "they are older than the oldest kept backup");
+		    "they are older than every backup");
 	return 0;
 }
 
@@ -315,8 +347,7 @@ of_intent(const struct expiry *x, const char *pack_id)
 		len = strlen(x->intents[i].id);
 		if (strncmp(x->intents[i].id, pack_id, len) == 0 &&
 		    (intent_is_alive(&x->intents[i]) ||
-			x->intents[i].started_us + x->cluster->expire_grace_us >
-			    x->now_us))
+			is_fresh(x, &x->intents[i])))
 			return true;
 	}
 	return false;
@@ -404,9 +435,7 @@ sweep_intents(struct expiry *x, struct err *e)
 	size_t i;
 
 	for (i = 0; !x->dry_run && i < x->intent_count; i++)
-		if (!intent_is_alive(&x->intents[i]) &&
-		    x->intents[i].started_us + x->cluster->expire_grace_us <=
-			x->now_us &&
+		if (!holds(x, &x->intents[i]) && !is_fresh(x, &x->intents[i]) &&
 		    intent_end(&x->lineage, &x->intents[i], e) == -1)
 			return -1;
 	return 0;

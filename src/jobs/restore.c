@@ -121,7 +121,21 @@ write_all(struct restore *r, struct err *e)
 	return place_finish(&r->place, e);
 }
 
-/* The backup is read under a lease, so that nothing of it expires. */
+/* Hold the restored backup and its WAL for expire_grace from now on.  What has
+ * been restored is right all the same when that cannot be said. */
+static void
+hold_for_recovery(struct restore *r)
+{
+	struct intent recovery = { .kind = INTENT_RECOVERY };
+	struct err e = ERR_INIT;
+
+	(void)memcpy(recovery.backup, r->root.id, sizeof(recovery.backup));
+	if (intent_begin(&r->lineage, &recovery, &e) == -1)
+		log_error("recovery_not_held", &e);
+}
+
+/* The backup is read under a lease, so that nothing of it expires, and held a
+ * while longer: the restored server fetches WAL after we are gone. */
 static int
 write_leased(struct restore *r, struct err *e)
 {
@@ -133,6 +147,8 @@ write_leased(struct restore *r, struct err *e)
 	if (intent_begin(&r->lineage, &lease, e) == -1)
 		return -1;
 	rc = write_all(r, e);
+	if (rc == 0)
+		hold_for_recovery(r);
 	/* A lease that stays is stale when this process has gone. */
 	if (intent_end(&r->lineage, &lease, &end) == -1)
 		log_error("lease_left", &end);

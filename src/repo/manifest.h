@@ -149,8 +149,10 @@ entry_blocks(uint64_t size_bytes)
 
 /* A running backup or reader: intents/<id>, a signed-nothing JSON with host,
  * pid, boot id, kind ("backup" with its id and parent; "read" with the backup
- * it reads).  Removed by intent_end(); stale ones (same host, process gone)
- * are removed by intent_sweep(). */
+ * it reads; "recovery" with the backup that was restored, whose server may still
+ * fetch WAL).  Removed by intent_end(); stale ones (process gone, or a recovery,
+ * and older than expire_grace) by expire. */
+#define INTENT_RECOVERY "recovery"
 struct intent {
 	char id[BACKUP_ID_BYTES];
 	char kind[16];

@@ -51,6 +51,21 @@ sub objects
 	return @found;
 }
 
+# A copy of the backup has the rows of table n.
+sub restores
+{
+	my ($id, $n, $what) = @_;
+	my $to = Kura::tempdir() . '/data';
+
+	$site->pgkura_ok("$what restores", 'restore', 'main', "--to=$to",
+		"--backup=$id", '--immediate');
+	my $c = $site->restored(of => $primary, to => $to)->start;
+	$c->wait_for('SELECT NOT pg_is_in_recovery()');
+	is($c->psql("SELECT count(*) FROM t$n"), '20000', "$what has its rows");
+	$c->stop('immediate');
+	return;
+}
+
 # ---- an intent, as a running restore has one ----
 
 sub crc32c
@@ -150,6 +165,14 @@ like(says($site->json('expire', '--dry-run'), "backup $all[0]"), qr/^remove/,
 write_intent($all[0], host => 'elsewhere.example');
 is(says($site->json('expire', '--dry-run'), "backup $all[0]"),
 	'keep it is in use now', 'one of another host is believed');
+write_intent($all[0], kind => 'recovery', pid => 2**22 + 1);
+is(says($site->json('expire', '--dry-run'), "backup $all[0]"),
+	'keep a server that was restored from it may fetch its WAL',
+	'a restore that has ended holds it');
+write_intent($all[0], kind => 'recovery',
+	started_us => int((time() - 90000) * 1e6));
+like(says($site->json('expire', '--dry-run'), "backup $all[0]"), qr/^remove/,
+	'for the grace time');
 unlink $intent or die "unlink: $!\n";
 
 # ---- for real, with a grace time ----
@@ -161,7 +184,24 @@ is($done->{backups}, 3, 'three are withdrawn');
 is_deeply([backups()], [ @all[3, 4] ], 'two stay');
 is_deeply([ objects('packs') ], \@packs, 'their packs stay for the grace time');
 is(scalar(objects('withdrawn')), 3, 'so do their roots');
-cmp_ok($done->{wal_segments}, '>', 0, 'WAL went');
+is($done->{wal_segments}, 0, 'and all WAL from them on');
+my ($back) = grep { m{/$all[0]$} } objects('withdrawn');
+rename($back, $back =~ s{/withdrawn/}{/backups/}r) or die "$back: $!";
+restores($all[0], 1, 'a withdrawn backup that is brought back');
+is(says($site->json('expire', '--dry-run'), "backup $all[0]"),
+	'keep a server that was restored from it may fetch its WAL',
+	'a restored one is held for the grace time');
+rename($back =~ s{/withdrawn/}{/backups/}r, $back) or die "$back: $!";
+
+# ---- the grace time is over ----
+
+retention(keep_backups => 2, expire_grace => '0s');
+$done = $site->json('expire');
+is(scalar(objects('withdrawn')), 0, 'roots go after the grace time');
+cmp_ok($done->{wal_segments}, '>', 0, 'WAL goes');
+is(scalar(objects('packs')), @packs - $done->{packs}, 'and as many packs as said');
+$site->pgkura_ok('what is left is sound', 'verify', 'main');
+is($site->json('expire')->{packs}, 0, 'then there is nothing to remove');
 
 # ---- B6: WAL that a kept backup needs ----
 
@@ -172,24 +212,7 @@ my ($first) = sort { $a <=> $b }
 cmp_ok($first, '<=', $kept, 'B6: WAL from the start of the oldest kept one on');
 cmp_ok($first, '>', $kept - 2 * 2**20, 'B6: and no older one');
 $site->pgkura_ok('B6: the repository is sound', 'verify', 'main');
-for my $id (@all[3, 4]) {
-	my $to = Kura::tempdir() . '/data';
-	$site->pgkura_ok("B6: $id restores", 'restore', 'main', "--to=$to",
-		"--backup=$id", '--immediate');
-	my $c = $site->restored(of => $primary, to => $to)->start;
-	$c->wait_for('SELECT NOT pg_is_in_recovery()');
-	is($c->psql('SELECT count(*) FROM t4'), '20000', "B6: $id has its rows");
-	$c->stop('immediate');
-}
-
-# ---- the grace time is over ----
-
-retention(keep_backups => 2, expire_grace => '0s');
-$done = $site->json('expire');
-is(scalar(objects('withdrawn')), 0, 'roots go after the grace time');
-is(scalar(objects('packs')), @packs - $done->{packs}, 'and as many packs as said');
-$site->pgkura_ok('what is left is sound', 'verify', 'main');
-is($site->json('expire')->{packs}, 0, 'then there is nothing to remove');
+restores($_, 4, "B6: $_") for @all[3, 4];
 
 # ---- what cannot be read ----
 

@@ -83,6 +83,7 @@ subtest 'a slow backup' => sub {
 subtest 'a restore that is paused' => sub {
 	my $to = Kura::tempdir() . '/data';
 	my $id = $site->json('list', 'main')->{backups}[0]{backup};
+	$site->cluster('main', %least, expire_grace => '1h');
 	my $restore = Kura::spawn($site->words('restore', 'main', "--to=$to",
 		"--backup=$id", '--immediate', '--workers=1'));
 	ok(Kura::wait_until(sub { return glob $site->repo . '/main/*/intents/*' }),
@@ -97,9 +98,13 @@ subtest 'a restore that is paused' => sub {
 	    if $running;
 	$restore->kill('CONT');
 	finished($restore, 'the restore');
+	# Recovery fetches WAL when the restore has ended: the grace time is for
+	# that.
+	expire() for 1 .. 2;
 	my $c = $site->restored(of => $primary, to => $to);
 	is($c->start->psql(q{SELECT count(*) FROM t WHERE s = md5(i::text)}),
 		'30000', 'what was restored is right');
+	$site->cluster('main', %least);
 	expire() for 1 .. 2;
 	@left = map { $_->{backup} } @{ $site->json('list', 'main')->{backups} };
 	is((grep { $_ eq $id } @left) + 0, 0, 'afterwards it goes');
