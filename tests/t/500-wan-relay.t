@@ -307,11 +307,12 @@ subtest 'outages and black holes' => sub {
 	$wan->heal(1);
 	is($sent->($udp), 50, 'healed');
 
-	$wan->set(path => 1, 'outage=300ms');
-	my $start = $wan->counters->{clock_us};
-	is($wan->counters->{line}, 'down', 'an outage');
+	my $answer = Kura::facts(Kura::Wan::ask(
+			($wan->lines(1))[0], 'outage=300ms', 'counters'));
+	my $start = $answer->{clock_us};
+	is($answer->{line}, 'down', 'an outage');
 	ok(Kura::wait_until(sub { $wan->counters->{line} eq 'up' }), 'ends');
-	cmp_ok($wan->counters->{clock_us} - $start, '>=', 290_000,
+	cmp_ok($wan->counters->{clock_us} - $start, '>=', 299_999,
 		'not before its time');
 	is($sent->($udp), 50, 'and all is well');
 
@@ -398,6 +399,21 @@ subtest 'three sites' => sub {
 	$three->cut(1, 'osaka', 'tokyo');
 	is($ping->('tokyo', 'osaka'), 0, 'one line is cut');
 	is($ping->('witness', 'osaka'), 1, 'another is not');
+};
+
+subtest 'a server in a site' => sub {
+	plan skip_all => 'no PostgreSQL here' if !Kura::servers();
+	my $server = Kura::Cluster->new(in => [$wan->in('osaka')],
+		conf => { listen_addresses => '*' },
+		hba => ['local all all trust', 'host all all all trust'])->start;
+	my @psql = (Kura::client('psql'), '-XAtq', '-p', $server->port, '-U',
+		'postgres', '-c', 'SELECT inet_client_addr()', '-h');
+	my ($status, $out, $err) =
+	    $wan->exec_in('tokyo', @psql, $wan->address('osaka', path => 2));
+	is($out, $wan->address('tokyo', path => 2) . "\n", 'is reached') or diag($err);
+	is($server->psql('SELECT 1'), 1, 'and by its socket from everywhere');
+	($status) = Kura::run(@psql, $wan->address('osaka', path => 2));
+	isnt($status, 0, 'its addresses are known in the sites alone');
 };
 
 subtest 'everything goes away after a die' => sub {

@@ -439,6 +439,30 @@ check_damage_of(bool six, bool tcp)
 	tap_u64((uint64_t)bits, 200, "by one bit");
 }
 
+/* A sum of 0 would mean that UDP has none: it is written as 0xffff. */
+static void
+check_damage_never_gives_udp_no_checksum(void)
+{
+	uint8_t packet[60], whole[60];
+	struct chance c = { 3 };
+	unsigned int none = 0, all = 0, n;
+	uint32_t word;
+
+	/* Bring the sum near to 0: more in the last word is less in the sum. */
+	(void)make_packet(whole, sizeof(whole), false, false);
+	word = (uint32_t)(whole[58] << 8 | whole[59]) +
+	    (uint32_t)(whole[26] << 8 | whole[27]) - 16;
+	whole[58] = (uint8_t)(word >> 8);
+	whole[59] = (uint8_t)word;
+	for (n = 0; n < 10000; n++) {
+		(void)memcpy(packet, whole, sizeof(packet));
+		(void)damage_payload(packet, sizeof(packet), &c);
+		none += packet[26] == 0 && packet[27] == 0;
+		all += packet[26] == 0xff && packet[27] == 0xff;
+	}
+	tap_ok(none == 0 && all > 0, "no sum of 0, %u of 0xffff", all);
+}
+
 static void
 check_damage_leaves_alone(void)
 {
@@ -511,6 +535,7 @@ main(void)
 	check_damage_of(false, true);
 	check_damage_of(true, false);
 	check_damage_of(true, true);
+	check_damage_never_gives_udp_no_checksum();
 	check_damage_leaves_alone();
 	check_words();
 	return tap_done();

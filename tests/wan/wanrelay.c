@@ -350,7 +350,8 @@ wait_for_work(const struct relay *r, struct pollfd *p)
 	}
 }
 
-static void
+/* One wait and what it brings; false when a device has gone. */
+static bool
 turn(struct relay *r)
 {
 	struct pollfd p[POLLS_MAX];
@@ -362,6 +363,8 @@ turn(struct relay *r)
 	for (i = 0; i < SETUP_DIRECTIONS; i++)
 		line_run(r->line[i], now());
 	for (i = 0; i < SETUP_DIRECTIONS; i++) {
+		if ((p[i].revents & POLLERR) != 0)
+			return false;
 		if (p[i].revents != 0)
 			read_packets(r, i);
 	}
@@ -374,6 +377,7 @@ turn(struct relay *r)
 	}
 	if (p[POLL_LISTENER].revents != 0)
 		accept_client(r);
+	return true;
 }
 
 /* ---- commands ---- */
@@ -410,8 +414,11 @@ run(int argc, char *argv[], uint64_t seed, struct err *e)
 	(void)printf("ready\n");
 	if (fflush(stdout) != 0)
 		return err_sys(e, "could not write");
-	for (;;)
-		turn(&r);
+	while (turn(&r))
+		;
+	for (i = 0; i < SETUP_DIRECTIONS; i++)
+		line_free(r.line[i]);
+	return err_set(e, ERR_NOT_FOUND, "a device has gone");
 }
 
 /* Send words to a relay and print the answer. */

@@ -8,7 +8,9 @@ package Kura::Cluster;
 #		init => { checksums => 1, wal_segsize => 1, args => [...] },
 #		conf => { wal_keep_size => '64MB', ... },
 #		hba => [ 'local all all trust', ... ],	# instead of trust for all
-#		tcp => 1);			# listen on 127.0.0.1, too
+#		tcp => 1,			# listen on 127.0.0.1, too
+#		in => [$wan->in('tokyo')]);	# words before its commands: where
+#						# it runs (Kura::Wan)
 #
 # init: checksums 0 or 1 (default: initdb's, on from 18), wal_segsize in MB,
 # args for initdb.  It listens on a socket in its own folder, superuser is
@@ -42,7 +44,7 @@ package Kura::Cluster;
 #	->copy_to(FOLDER)	a base backup by the low-level functions and cp(1):
 #			FOLDER is a data directory with backup_label and the WAL;
 #			tablespaces are copied beside it, as FOLDER.OID
-#	->standby(name => ..., conf => {...}, slot => 0)	a new cluster that
+#	->standby(name => ..., conf => {...}, slot => 0, in => [...])	a cluster that
 #			streams from this one (through a slot unless slot => 0),
 #			not started
 #	->adopt(...)	Kura::Cluster->adopt(pgdata => FOLDER, major => ..., name =>
@@ -84,6 +86,7 @@ sub object
 		pgdata => $arg{pgdata} // "$dir/data",
 		port => Kura::free_port(),
 		tcp => $arg{tcp} // 0,
+		in => $arg{in} // [],
 	}, $class;
 
 	push @clusters, $self;
@@ -110,7 +113,7 @@ sub initdb
 sub command
 {
 	my ($self, $program, @args) = @_;
-	my ($status, $out, $err) = Kura::run(
+	my ($status, $out, $err) = Kura::run(@{ $self->{in} },
 		Kura::as_user("$self->{bindir}/$program", @args));
 
 	return $out if $status == 0;
@@ -490,7 +493,8 @@ sub standby
 {
 	my ($self, %arg) = @_;
 	my $name = $arg{name} // 'standby';
-	my $standby = object(ref $self, major => $self->major, name => $name);
+	my $standby = object(ref $self, major => $self->major, name => $name,
+		in => $arg{in});
 	my %conf = (primary_conninfo =>
 		    $self->conninfo(application_name => $name));
 
