@@ -170,7 +170,7 @@ check_queue(void)
 	tap_u64(seen.number[10], 10, "at the tail");
 	tap_u64(setup_queue_bytes(&s), 1250000, "default: a round trip");
 	s.delay_ns = 0;
-	tap_u64(setup_queue_bytes(&s), 150000, "100 full packets at least");
+	tap_u64(setup_queue_bytes(&s), 262144, "256 KiB at least");
 }
 
 /* Packets a millisecond apart with jitter: extremes, and how many overtook. */

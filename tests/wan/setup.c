@@ -10,7 +10,7 @@
 #include "base/size.h"
 #include "wan/setup.h"
 
-#define QUEUE_MIN_BYTES 150000
+#define QUEUE_MIN_BYTES 262144
 #define RATE_MAX_BITS	1e11
 #define BYTES_MAX	((uint64_t)1 << 30)
 

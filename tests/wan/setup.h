@@ -53,7 +53,7 @@ void setup_init(struct setup *s);
 int setup_word(struct setup *s, const char *word, struct err *e);
 
 /* The queue in front of the line: as set, or the bytes that the line carries in
- * a round trip, 100 full packets at least. */
+ * a round trip, 256 KiB at least. */
 uint64_t setup_queue_bytes(const struct setup_line *l);
 
 /* Lines "ab.rate 20000000" for everything; times in microseconds. */
