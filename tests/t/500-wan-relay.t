@@ -369,7 +369,11 @@ END
 };
 
 subtest 'three sites' => sub {
-	my $three = Kura::Wan->new(sites => [qw(tokyo osaka witness)]);
+	my $three = Kura::Wan->new(sites => [qw(tokyo osaka witness)],
+		congestion => 'reno');
+	my (undef, $default) = $three->exec_in('witness', 'cat',
+		'/proc/sys/net/ipv4/tcp_congestion_control');
+	is($default, "reno\n", 'congestion control of a site');
 	my $ping = sub {
 		my ($from, $to) = @_;
 		my $port = 6000;

@@ -4,7 +4,8 @@ package Kura::Daemon;
 #
 #	my $d = Kura::Daemon->new(
 #		site => { min_free_bytes => '0' },	# more of [pgkura]
-#		clusters => { main => { conninfo => '...', ... } });
+#		clusters => { main => { conninfo => '...', ... } },
+#		in => [$wan->in('tokyo')]);	# words before it (Kura::Wan)
 #	$d->start;
 #	my $status = $d->status;
 #
@@ -43,7 +44,8 @@ sub new
 {
 	my ($class, %arg) = @_;
 	my $dir = Kura::tempdir();
-	my $self = bless { dir => $dir, site => $arg{site} // {} }, $class;
+	my $self = bless { dir => $dir, site => $arg{site} // {},
+		in => $arg{in} // [] }, $class;
 
 	$self->configure(clusters => $arg{clusters} // { main => {} });
 	return $self;
@@ -90,7 +92,7 @@ sub start
 {
 	my ($self, %env) = @_;
 
-	$self->{process} = Kura::spawn({ env => \%env },
+	$self->{process} = Kura::spawn({ env => \%env }, @{ $self->{in} },
 		Kura::program('pgkurad'), '--config', $self->conf);
 	push @{ $self->{runs} }, $self->{process};
 	Kura::wait_until(sub {

@@ -3,7 +3,8 @@ package Kura::Site;
 # Kura::Site: a site of ours in a scratch folder: configuration, repository,
 # state; and the command pgkura, run as the servers' user.
 #
-#	my $site = Kura::Site->new;
+#	my $site = Kura::Site->new;	# in => [$wan->in('tokyo')]: words before
+#					# its commands (Kura::Wan)
 #	$site->cluster('main', conninfo => $primary->conninfo, slot => 'none');
 #	$site->pgkura_ok('makes the repository', 'init');
 #	my $receiver = $site->receive('main');	# a Kura::Process, begun
@@ -30,9 +31,10 @@ use Test::More ();
 
 sub new
 {
-	my ($class) = @_;
+	my ($class, %arg) = @_;
 	my $dir = Kura::tempdir();
-	my $self = bless { dir => $dir, clusters => {}, site => {} }, $class;
+	my $self = bless { dir => $dir, clusters => {}, site => {},
+		in => $arg{in} // [] }, $class;
 
 	Kura::run(Kura::as_user('mkdir', "$dir/state", "$dir/run"));
 	$self->write_conf;
@@ -84,8 +86,8 @@ sub words
 {
 	my ($self, @words) = @_;
 
-	return Kura::as_user('env', 'PGKURA_CONF=' . $self->conf,
-		Kura::program('pgkura'), @words);
+	return (@{ $self->{in} }, Kura::as_user('env',
+			'PGKURA_CONF=' . $self->conf, Kura::program('pgkura'), @words));
 }
 
 sub pgkura

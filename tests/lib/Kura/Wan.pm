@@ -15,7 +15,11 @@ package Kura::Wan;
 #		words => ['queue=1MB'],		# what else the lines do
 #		seed => 7,			# of all that is left to chance
 #		mtu => 1500,			# of the interfaces
-#		buffers => 32 << 20);		# limit of TCP's, default the system's
+#		buffers => 32 << 20,		# limit of TCP's, default the system's
+#		congestion => 'reno');		# where no program asks for one; one
+#						# of congestion()
+#
+# Kura::Cluster, Kura::Site and Kura::Daemon take in => [$wan->in('tokyo')].
 #
 #	$wan->exec_in('tokyo', [\%how,] COMMAND...)	as Kura::run(), in the site
 #	$wan->spawn_in('tokyo', [\%how,] COMMAND...)	as Kura::spawn()
@@ -145,6 +149,7 @@ sub new
 		seed => $arg{seed} // 1,
 		mtu => $arg{mtu} // 1500,
 		buffers => $arg{buffers},
+		congestion => $arg{congestion},
 		dir => Kura::tempdir(),
 		number => ++$made,
 	}, $class;
@@ -178,11 +183,20 @@ sub make_site
 
 	ok('ip', 'netns', 'add', $netns);
 	ok('ip', '-n', $netns, 'link', 'set', 'lo', 'up');
+	$self->sysctl($site, 'tcp_congestion_control', $self->{congestion})
+	    if defined $self->{congestion};
 	return if !defined $self->{buffers};
-	ok($self->in($site), 'sh', '-c', <<"END");
-echo 4096 131072 $self->{buffers} >/proc/sys/net/ipv4/tcp_rmem &&
-echo 4096 65536 $self->{buffers} >/proc/sys/net/ipv4/tcp_wmem
-END
+	$self->sysctl($site, 'tcp_rmem', "4096 131072 $self->{buffers}");
+	$self->sysctl($site, 'tcp_wmem', "4096 65536 $self->{buffers}");
+	return;
+}
+
+# One of net.ipv4, in a site.
+sub sysctl
+{
+	my ($self, $site, $name, $value) = @_;
+
+	ok($self->in($site), 'sh', '-c', "echo '$value' >/proc/sys/net/ipv4/$name");
 	return;
 }
 
