@@ -33,8 +33,13 @@ int pair_code_parse(const char *text, char out[PAIR_CODE_BYTES], struct err *e);
  * timeout_ms in all.  ERR_REFUSED: another code. */
 int pair_dial(int fd, const char *code, const struct pair_side *us,
     struct pair_side *peer, int timeout_ms, struct err *e);
-/* The other side; the preamble was read. */
+/* The other side; the preamble was read.  peer->name says who may come; "" any.
+ * The caller keeps peer durably before it forgets the code. */
 int pair_answer(int fd, const char *code, const struct pair_side *us,
     struct pair_side *peer, int timeout_ms, struct err *e);
+
+/* What one side sends, without its end.  Pure; ERR_CORRUPT, and *side untouched,
+ * for anything that is none. */
+int pair_side_parse(struct pair_side *side, const char *line, struct err *e);
 
 #endif /* !LINK_PAIR_H */

@@ -25,7 +25,7 @@ struct preamble {
 /* With its line feed and a NUL; returns the length. */
 size_t preamble_print(const struct preamble *p, char out[PREAMBLE_BYTES_MAX]);
 /* 1: read, *used bytes of it; 0: not all there yet; -1: not ours.  Pure. */
-int preamble_parse(
-    struct preamble *p, const char *text, size_t len, size_t *used);
+int
+preamble_parse(struct preamble *p, const char *text, size_t len, size_t *used);
 
 #endif /* !LINK_PREAMBLE_H */
