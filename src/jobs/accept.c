@@ -1,0 +1,495 @@
+/*
+ * accept: one cluster of a peer comes into the repository of this site.
+ *
+ * The peer may only add: to lineages of clusters that name it in accept_from,
+ * objects of the kinds that repo/objects.h knows, within its quota.  Nothing
+ * that is here is changed or removed for it.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "jobs/accept_wal.h"
+#include "jobs/courier_int.h"
+#include "jobs/keeper.h"
+#include "jobs/receive_plan.h"
+#include "repo/manifest.h"
+#include "repo/objects.h"
+#include "repo/walarchive.h"
+#include "repo/walknown.h"
+
+#define HAVE_NAMES_MAX 4000 /* in one message */
+#define FACTS_MAX      ((size_t)1 << 16)
+#define KEYS_MAX       64
+
+struct accept {
+	struct courier *courier;
+	uint64_t journal;
+	const struct cluster_settings *cluster;
+	struct lineage lineage;
+	struct keeper *keeper;
+	struct accept_wal *wal;
+	uint64_t wal_body;
+	uint32_t timeline;
+	int receive_lock; /* while WAL comes, no receiver may write here */
+	struct accept_wal_state told;
+	struct wal_known known;	 /* the peer's last stamp */
+	struct wal_known noted;	 /* the last that we have all WAL of */
+	int64_t stamp_us;	 /* the peer's clock in the last stamp */
+	uint64_t source_lsn;	 /* the end of the peer's WAL */
+	char newest[BACKUP_ID_BYTES];
+	uint64_t object_bytes;
+	char why[200]; /* no WAL comes, since */
+};
+
+/* ---- opening ---- */
+
+/* "a, b": is name among them? */
+static bool
+list_has(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+	const char *p = list;
+
+	while (p != NULL && *p != '\0') {
+		p += strspn(p, ", \t");
+		if (strncmp(p, name, len) == 0 &&
+		    (p[len] == '\0' || strchr(", \t", p[len]) != NULL))
+			return true;
+		p += strcspn(p, ", \t");
+	}
+	return false;
+}
+
+static const struct cluster_settings *
+find_cluster(const struct courier *c, const char *name, struct err *e)
+{
+	const struct settings *s = courier_settings(c);
+	const char *peer = courier_peer(c)->name;
+	size_t i;
+
+	for (i = 0; i < s->cluster_count; i++)
+		if (strcmp(s->clusters[i].name, name) == 0 &&
+		    s->clusters[i].accept_from != NULL &&
+		    list_has(s->clusters[i].accept_from, peer))
+			return &s->clusters[i];
+	(void)err_set(e, ERR_REFUSED,
+	    "site \"%s\" does not accept cluster \"%.64s\" from \"%s\"",
+	    s->site, name, peer);
+	(void)err_hint(e,
+	    "Set accept_from = %s in [cluster %.64s] of its configuration.",
+	    peer, name);
+	return NULL;
+}
+
+static int
+add_keys(struct courier *c, const json_t *m, struct err *e)
+{
+	const json_t *keys, *key;
+	uint8_t public_key[SIGN_PUBLIC_BYTES];
+	size_t i;
+
+	if (json_need_array(m, "keys", &keys, e) == -1)
+		return -1;
+	if (json_array_size(keys) > KEYS_MAX)
+		return err_set(e, ERR_CORRUPT, "too many keys");
+	json_array_foreach(keys, i, key)
+	{
+		if (!json_is_string(key) ||
+		    hex_decode(json_string_value(key), public_key,
+			sizeof(public_key)) == -1)
+			return err_set(e, ERR_CORRUPT, "a malformed key");
+		if (repo_add_key(courier_repo(c), public_key,
+			courier_peer(c)->name, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+open_lineage(struct accept *a, const json_t *m, struct err *e)
+{
+	AUTO_BUF struct buf facts = BUF_INIT;
+	const char *cluster, *name, *text;
+
+	if (json_need_str(m, "cluster", &cluster, e) == -1 ||
+	    json_need_str(m, "lineage", &name, e) == -1 ||
+	    json_need_str(m, "facts", &text, e) == -1)
+		return -1;
+	a->cluster = find_cluster(a->courier, cluster, e);
+	if (a->cluster == NULL)
+		return -1;
+	if (strlen(text) > FACTS_MAX)
+		return err_set(e, ERR_CORRUPT, "a record that is too long");
+	buf_put(&facts, text, strlen(text));
+	return lineage_adopt(courier_repo(a->courier), cluster, name, &facts,
+	    &a->lineage, e);
+}
+
+/* ---- what is here ---- */
+
+struct names {
+	struct accept *a;
+	json_t *list;
+};
+
+static void
+send_names(struct names *n, bool last)
+{
+	json_t *m = courier_message("have", n->a->journal);
+
+	(void)json_object_set_new(m, "names", n->list);
+	(void)json_object_set_new(m, "last", json_boolean(last));
+	courier_send(n->a->courier, m);
+	n->list = json_array();
+}
+
+static int
+add_name(void *arg, const char *name, struct err *e)
+{
+	struct names *n = arg;
+
+	(void)e;
+	(void)json_array_append_new(n->list, json_string(name));
+	if (strncmp(name, "backups/", 8) == 0 &&
+	    strcmp(name + 8, n->a->newest) > 0)
+		(void)snprintf(n->a->newest, sizeof(n->a->newest), "%.21s",
+		    name + 8);
+	if (json_array_size(n->list) >= HAVE_NAMES_MAX)
+		send_names(n, false);
+	return 0;
+}
+
+static int
+say_what_is_here(struct accept *a, struct err *e)
+{
+	static const enum object_kind kinds[] = { OBJECT_FACTS, OBJECT_HISTORY,
+		OBJECT_PARTIAL, OBJECT_PACK, OBJECT_BACKUP, OBJECT_MARK };
+	struct names n = { a, json_array() };
+	json_t *m;
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(kinds); i++)
+		if (objects_each(
+			&a->lineage, kinds[i], add_name, &n, e) == -1) {
+			json_decref(n.list);
+			return -1;
+		}
+	send_names(&n, true);
+	json_decref(n.list);
+	m = courier_message("state", a->journal);
+	(void)json_object_set_new(m, "ok", json_true());
+	json_set_str(m, "newest", a->newest);
+	courier_send(a->courier, m);
+	return 0;
+}
+
+struct accept *
+accept_new(struct courier *c, uint64_t journal, const json_t *m, struct err *e)
+{
+	struct accept *a = mem_zalloc(sizeof(*a));
+	json_t *no;
+
+	a->courier = c;
+	a->journal = journal;
+	a->receive_lock = -1;
+	if (open_lineage(a, m, e) == 0 && add_keys(c, m, e) == 0) {
+		a->keeper = keeper_new(
+		    &a->lineage, courier_peer(c)->name, courier_wake, c);
+		if (say_what_is_here(a, e) == 0)
+			return a;
+	}
+	no = courier_message("state", journal);
+	(void)json_object_set_new(no, "ok", json_false());
+	json_set_str(no, "why", e->text);
+	courier_send(c, no);
+	accept_free(a);
+	return NULL;
+}
+
+static void
+end_wal(struct accept *a)
+{
+	accept_wal_free(steal_ptr(&a->wal));
+	if (a->receive_lock != -1)
+		(void)close(a->receive_lock);
+	a->receive_lock = -1;
+}
+
+void
+accept_free(struct accept *a)
+{
+	if (a == NULL)
+		return;
+	end_wal(a);
+	keeper_free(a->keeper);
+	free(a);
+}
+
+uint64_t
+accept_journal(const struct accept *a)
+{
+	return a->journal;
+}
+
+/* ---- WAL ---- */
+
+static int
+plan_wal(struct accept *a, const json_t *m, struct receive_plan *plan,
+    struct err *e)
+{
+	AUTO_FREE struct wal_span *spans = NULL;
+	struct timeline_history h = { 0 };
+	struct receive_facts f = {
+		.segment_bytes = a->lineage.facts.segment_bytes,
+		.history = &h,
+		.slot_lsn = LSN_NONE,
+		.after_gap = json_is_true(json_object_get(m, "anew")),
+	};
+	int rc;
+
+	if (json_need_u32(m, "timeline", &f.server_timeline, e) == -1 ||
+	    json_need_u64(m, "end", &f.server_end_lsn, e) == -1 ||
+	    json_need_u64(m, "from", &f.from_lsn, e) == -1)
+		return -1;
+	if (f.server_timeline == 0)
+		return err_set(e, ERR_CORRUPT, "WAL of no timeline");
+	if (wal_spans(&a->lineage, &spans, &f.span_count, e) == -1 ||
+	    wal_read_history(
+		&a->lineage, f.server_timeline, &h, NULL, e) == -1)
+		return -1;
+	f.spans = spans;
+	rc = receive_plan_make(&f, plan, e);
+	timeline_history_free(&h);
+	a->source_lsn = f.server_end_lsn;
+	return rc;
+}
+
+/* Both begin: a plan, the lock, and what is here of the open segment. */
+static int
+begin_wal(struct accept *a, const json_t *m, uint64_t *from_lsn, struct err *e)
+{
+	struct receive_plan plan = { 0 };
+
+	end_wal(a);
+	if (plan_wal(a, m, &plan, e) == -1)
+		return -1;
+	a->receive_lock = cluster_lock(courier_settings(a->courier)->state_dir,
+	    a->cluster->name, "receive", e);
+	if (a->receive_lock == -1)
+		return -1;
+	a->wal = accept_wal_new(&a->lineage, a->cluster, plan.timeline,
+	    plan.start_lsn, courier_wake, a->courier, from_lsn, e);
+	if (a->wal == NULL)
+		return -1;
+	a->timeline = plan.timeline;
+	return 0;
+}
+
+static void
+on_wal(struct accept *a, const json_t *m)
+{
+	struct err e = ERR_INIT;
+	uint64_t body, from;
+	json_t *reply;
+
+	if (json_need_u64(m, "body", &body, NULL) == -1)
+		return;
+	if (begin_wal(a, m, &from, &e) == -1) {
+		end_wal(a);
+		(void)snprintf(a->why, sizeof(a->why), "%.199s", e.text);
+		reply = courier_message("wal_no", a->journal);
+		json_set_u64(reply, "body", body);
+		json_set_str(reply, "why", e.text);
+		courier_send(a->courier, reply);
+		return;
+	}
+	a->wal_body = body;
+	a->why[0] = '\0';
+	(void)memset(&a->told, 0, sizeof(a->told));
+	reply = courier_message("wal_at", a->journal);
+	json_set_u64(reply, "body", body);
+	json_set_u64(reply, "timeline", a->timeline);
+	json_set_u64(reply, "lsn", from);
+	courier_send(a->courier, reply);
+}
+
+static void
+on_wal_end(struct accept *a, const json_t *m)
+{
+	uint64_t body, offset;
+
+	if (json_need_u64(m, "body", &body, NULL) == 0 &&
+	    json_need_u64(m, "offset", &offset, NULL) == 0 && a->wal != NULL &&
+	    body == a->wal_body)
+		accept_wal_end(a->wal, offset);
+}
+
+static void
+on_stamp(struct accept *a, const json_t *m)
+{
+	uint64_t server_us, now_us, lsn, end;
+	uint32_t timeline;
+
+	if (json_need_u32(m, "timeline", &timeline, NULL) == -1 ||
+	    json_need_u64(m, "lsn", &lsn, NULL) == -1 ||
+	    json_need_u64(m, "server_us", &server_us, NULL) == -1 ||
+	    json_need_u64(m, "now_us", &now_us, NULL) == -1 ||
+	    json_need_u64(m, "end", &end, NULL) == -1 ||
+	    server_us > INT64_MAX || now_us > INT64_MAX)
+		return;
+	a->known = (struct wal_known){ timeline, lsn, (int64_t)server_us };
+	a->stamp_us = (int64_t)now_us;
+	a->source_lsn = end;
+}
+
+static void
+on_offer(struct accept *a, const json_t *m)
+{
+	const char *name;
+	uint64_t body, bytes;
+	uint8_t sha256[SHA256_BYTES];
+
+	if (json_need_u64(m, "body", &body, NULL) == 0 &&
+	    json_need_str(m, "name", &name, NULL) == 0 &&
+	    json_need_u64(m, "bytes", &bytes, NULL) == 0 &&
+	    json_need_hex(m, "sha256", sha256, sizeof(sha256), NULL) == 0)
+		keeper_offer(a->keeper, body, name, bytes, sha256);
+}
+
+bool
+accept_message(struct accept *a, const char *what, const json_t *m)
+{
+	if (strcmp(what, "offer") == 0)
+		on_offer(a, m);
+	else if (strcmp(what, "wal") == 0)
+		on_wal(a, m);
+	else if (strcmp(what, "wal_end") == 0)
+		on_wal_end(a, m);
+	else if (strcmp(what, "stamp") == 0)
+		on_stamp(a, m);
+	else
+		return false;
+	return true;
+}
+
+int
+accept_chunk(struct accept *a, const struct link_chunk *c, struct err *e)
+{
+	if (a->wal != NULL && c->stream == a->wal_body)
+		return accept_wal_chunk(
+		    a->wal, c->offset, c->data, c->len, e);
+	a->object_bytes += c->len;
+	return keeper_chunk(
+	    a->keeper, c->stream, c->offset, c->data, c->len, e);
+}
+
+/* ---- telling ---- */
+
+static void
+tell_kept(struct accept *a, const struct keeper_result *r)
+{
+	static const char *const words[] = { [KEPT_WANTED] = "wanted",
+		[KEPT_PART] = "part", [KEPT_DONE] = "done",
+		[KEPT_NOT_YET] = "not_yet", [KEPT_REFUSED] = "refused",
+		[KEPT_DAMAGED] = "damaged" };
+	json_t *m = courier_message("kept", a->journal);
+
+	json_set_u64(m, "body", r->body);
+	json_set_str(m, "what", words[r->what]);
+	json_set_u64(m, "offset", r->offset);
+	if (r->err.kind != ERR_NONE)
+		json_set_str(m, "why", r->err.text);
+	courier_send(a->courier, m);
+	if (r->what == KEPT_REFUSED || r->what == KEPT_DAMAGED)
+		log_event(LOG_LEVEL_ERROR, "accept_refused", r->err.text,
+		    "cluster", a->cluster->name, "peer",
+		    courier_peer(a->courier)->name, NULL);
+}
+
+/* All that the peer had at its last stamp is durable here: note until when. */
+static void
+note_known(struct accept *a, uint64_t durable_lsn)
+{
+	if (a->known.server_us <= a->noted.server_us ||
+	    a->known.timeline != a->timeline || a->known.lsn == LSN_NONE ||
+	    durable_lsn < a->known.lsn)
+		return;
+	if (wal_known_write(&a->lineage, &a->known, NULL) == 0)
+		a->noted = a->known;
+}
+
+static void
+tell_wal(struct accept *a)
+{
+	struct accept_wal_state st;
+	struct err failed;
+	json_t *m;
+
+	accept_wal_state(a->wal, &st);
+	note_known(a, st.durable_lsn);
+	if (st.consumed != a->told.consumed ||
+	    st.durable_lsn != a->told.durable_lsn ||
+	    st.ended != a->told.ended) {
+		m = courier_message("taken", a->journal);
+		json_set_u64(m, "body", a->wal_body);
+		json_set_u64(m, "consumed", st.consumed);
+		json_set_u64(m, "durable", st.durable_lsn);
+		if (st.ended)
+			(void)json_object_set_new(m, "ended", json_true());
+		courier_send(a->courier, m);
+		a->told = st;
+	}
+	if (st.err.kind == ERR_NONE)
+		return;
+	failed = st.err;
+	log_error("accept_wal_failed", &failed);
+	(void)snprintf(a->why, sizeof(a->why), "%.199s", failed.text);
+	end_wal(a);
+	m = courier_message("wal_no", a->journal);
+	json_set_u64(m, "body", a->wal_body);
+	json_set_str(m, "why", failed.text);
+	courier_send(a->courier, m);
+}
+
+void
+accept_tick(struct accept *a, int64_t now_us)
+{
+	struct keeper_result r;
+
+	(void)now_us;
+	while (keeper_result(a->keeper, &r))
+		tell_kept(a, &r);
+	if (a->wal != NULL)
+		tell_wal(a);
+}
+
+void
+accept_status(const struct accept *a, json_t *out)
+{
+	char text[LSN_TEXT_BYTES];
+
+	json_set_str(out, "cluster", a->cluster->name);
+	json_set_str(out, "lineage", a->lineage.name);
+	json_set_str(
+	    out, "state", a->wal == NULL ? "waiting" : "accepting");
+	if (a->why[0] != '\0')
+		json_set_str(out, "why", a->why);
+	if (a->timeline != 0) {
+		json_set_u64(out, "timeline", a->timeline);
+		json_set_str(
+		    out, "committed", lsn_text(a->told.durable_lsn, text));
+		json_set_str(out, "source_end", lsn_text(a->source_lsn, text));
+		json_set_u64(out, "behind_bytes",
+		    a->source_lsn > a->told.durable_lsn
+			? a->source_lsn - a->told.durable_lsn
+			: 0);
+	}
+	/* The source's time up to which all is here, by its clock. */
+	json_set_u64(out, "source_us", (uint64_t)a->noted.server_us);
+	json_set_u64(out, "stamp_us", (uint64_t)a->stamp_us);
+	json_set_u64(out, "object_bytes", a->object_bytes);
+}

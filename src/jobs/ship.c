@@ -1,0 +1,292 @@
+/*
+ * ship: one cluster of this site goes to a peer: first what makes it
+ * restorable, then all that comes, WAL before the rest.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "codec/digest.h"
+#include "jobs/ship_int.h"
+#include "repo/walknown.h"
+
+#define SCAN_US	 CLOCK_SECOND_US
+#define STAMP_US CLOCK_SECOND_US
+/* Of so many WAL chunks in a row one gives way to another object. */
+#define WAL_TURNS 5
+
+struct ship *
+ship_new(struct courier *c, uint64_t journal,
+    const struct cluster_settings *cluster, struct err *e)
+{
+	struct ship *s = mem_zalloc(sizeof(*s));
+
+	s->courier = c;
+	s->journal = journal;
+	s->cluster = cluster;
+	s->wal.open_fd = -1;
+	root_init(&s->objects.root);
+	if (lineage_open(
+		courier_repo(c), cluster->name, NULL, &s->lineage, e) == -1) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+ship_free(struct ship *s)
+{
+	if (s == NULL)
+		return;
+	ship_objects_reset(s);
+	ship_wal_reset(s);
+	free(s);
+}
+
+int
+ship_open(struct ship *s, struct err *e)
+{
+	AUTO_BUF struct buf facts = BUF_INIT;
+	const uint8_t(*keys)[SIGN_PUBLIC_BYTES];
+	char hex[2 * SIGN_PUBLIC_BYTES + 1];
+	json_t *m, *list;
+	size_t i, count;
+
+	ship_objects_reset(s);
+	ship_wal_reset(s);
+	s->objects.newest[0] = '\0';
+	s->opened = s->ready = false;
+	if (lineage_facts_text(&s->lineage, &facts, e) == -1)
+		return -1;
+	m = courier_message("open", s->journal);
+	json_set_str(m, "cluster", s->lineage.cluster);
+	json_set_str(m, "lineage", s->lineage.name);
+	json_set_str(m, "facts", buf_str(&facts));
+	list = json_array();
+	count = repo_keys(s->lineage.repo, &keys);
+	for (i = 0; i < count; i++) {
+		hex_encode(keys[i], SIGN_PUBLIC_BYTES, hex);
+		(void)json_array_append_new(list, json_string(hex));
+	}
+	(void)json_object_set_new(m, "keys", list);
+	courier_send(s->courier, m);
+	s->opened = true;
+	return 0;
+}
+
+/* ---- messages ---- */
+
+static void
+on_state(struct ship *s, const json_t *m)
+{
+	const char *why = json_string_value(json_object_get(m, "why"));
+	const char *newest = json_string_value(json_object_get(m, "newest"));
+
+	s->ready = json_is_true(json_object_get(m, "ok"));
+	if (s->objects.have == NULL)
+		s->objects.have = strmap_new();
+	(void)snprintf(
+	    s->why, sizeof(s->why), "%s", s->ready || why == NULL ? "" : why);
+	(void)snprintf(s->objects.newest, sizeof(s->objects.newest), "%.21s",
+	    newest == NULL ? "" : newest);
+	if (!s->ready)
+		log_event(LOG_LEVEL_ERROR, "ship_refused",
+		    "the other site does not take this cluster", "cluster",
+		    s->cluster->name, "peer", courier_peer(s->courier)->name,
+		    "why", s->why, NULL);
+	s->scan_us = 0;
+}
+
+bool
+ship_message(struct ship *s, const char *what, const json_t *m)
+{
+	if (strcmp(what, "state") == 0)
+		on_state(s, m);
+	else if (strcmp(what, "have") == 0)
+		ship_objects_have(s, m);
+	else if (strcmp(what, "kept") == 0)
+		ship_objects_kept(s, m);
+	else if (strcmp(what, "wal_at") == 0)
+		ship_wal_at(s, m);
+	else if (strcmp(what, "wal_no") == 0)
+		ship_wal_no(s, m);
+	else if (strcmp(what, "taken") == 0)
+		ship_wal_taken(s, m);
+	else
+		return false;
+	if (strcmp(what, "kept") == 0)
+		s->scan_us = 0;
+	return true;
+}
+
+/* ---- now and then ---- */
+
+/* A newer lineage, after wal fork or a new server, takes the place. */
+static void
+look_for_lineage(struct ship *s)
+{
+	struct lineage newest;
+
+	if (lineage_open(courier_repo(s->courier), s->cluster->name, NULL,
+		&newest, NULL) == -1 ||
+	    strcmp(newest.name, s->lineage.name) == 0)
+		return;
+	ship_objects_reset(s);
+	ship_wal_reset(s);
+	s->lineage = newest;
+	if (ship_open(s, &s->err) == -1)
+		err_clear(&s->err);
+}
+
+static void
+note_stamp(struct ship *s, uint64_t lsn, int64_t us)
+{
+	const struct ship_stamp *last =
+	    s->stamp_count == 0
+	    ? NULL
+	    : &s->stamps[(s->stamp_count - 1) % SHIP_STAMPS];
+
+	if (last != NULL && last->lsn == lsn)
+		return;
+	s->stamps[s->stamp_count++ % SHIP_STAMPS] =
+	    (struct ship_stamp){ lsn, us };
+}
+
+static void
+send_stamp(struct ship *s)
+{
+	struct wal_known k;
+	json_t *m = courier_message("stamp", s->journal);
+
+	wal_known_read(&s->lineage, &k);
+	json_set_u64(m, "timeline", k.timeline);
+	json_set_u64(m, "lsn", k.lsn);
+	json_set_u64(m, "server_us", (uint64_t)k.server_us);
+	json_set_u64(m, "now_us", (uint64_t)clock_now_us());
+	json_set_u64(m, "end", s->wal.source_lsn);
+	courier_send(s->courier, m);
+}
+
+static int
+scan(struct ship *s, int64_t now_us, struct err *e)
+{
+	if (ship_objects_scan(s, now_us, e) == -1)
+		return -1;
+	return ship_wal_scan(s, now_us, e);
+}
+
+bool
+ship_tick(struct ship *s, int64_t now_us)
+{
+	struct err e = ERR_INIT;
+
+	if (!s->ready)
+		return false;
+	if (now_us - s->scan_us >= SCAN_US) {
+		s->scan_us = now_us;
+		look_for_lineage(s);
+		if (scan(s, now_us, &e) == -1) {
+			log_error("ship_failed", &e);
+			s->err = e;
+		} else {
+			err_clear(&s->err);
+		}
+	}
+	if (now_us - s->stamp_us >= STAMP_US) {
+		s->stamp_us = now_us;
+		note_stamp(s, s->wal.lsn, clock_now_us());
+		send_stamp(s);
+	}
+	err_clear(&e);
+	if (ship_wal_fill(s, &e) == -1) {
+		log_error("ship_failed", &e);
+		s->wal.state = WAL_IDLE;
+		s->wal.again_us = now_us + 2 * CLOCK_SECOND_US;
+	}
+	return ship_wal_pending(s) || ship_objects_pending(s);
+}
+
+bool
+ship_next_chunk(struct ship *s, struct link_chunk *c)
+{
+	if (!s->ready)
+		return false;
+	if (s->turn < WAL_TURNS && ship_wal_chunk(s, c)) {
+		s->turn++;
+		return true;
+	}
+	s->turn = 0;
+	return ship_objects_chunk(s, c) || ship_wal_chunk(s, c);
+}
+
+/* ---- what people see ---- */
+
+/* Since when what the peer lacks has been there: our clock; 0 it lacks
+ * nothing. */
+static int64_t
+lacking_since(const struct ship *s)
+{
+	size_t i, n = s->stamp_count < SHIP_STAMPS ? s->stamp_count
+						   : SHIP_STAMPS;
+	int64_t since = 0;
+
+	for (i = 0; i < n; i++) {
+		const struct ship_stamp *t =
+		    &s->stamps[(s->stamp_count - 1 - i) % SHIP_STAMPS];
+
+		if (t->lsn <= s->wal.durable_lsn)
+			break;
+		since = t->us;
+	}
+	return since;
+}
+
+void
+ship_status(const struct ship *s, json_t *out)
+{
+	const struct ship_wal *w = &s->wal;
+	char text[LSN_TEXT_BYTES];
+	uint64_t behind = w->source_lsn > w->durable_lsn
+	    ? w->source_lsn - w->durable_lsn
+	    : 0;
+
+	json_set_str(out, "cluster", s->cluster->name);
+	json_set_str(out, "lineage", s->lineage.name);
+	json_set_str(out, "state",
+	    !s->ready		     ? "refused"
+		: w->state == WAL_IDLE ? "waiting"
+				       : "shipping");
+	if (s->why[0] != '\0')
+		json_set_str(out, "why", s->why);
+	if (w->timeline != 0) {
+		json_set_u64(out, "timeline", w->timeline);
+		json_set_str(
+		    out, "committed", lsn_text(w->durable_lsn, text));
+		json_set_str(out, "source_end", lsn_text(w->source_lsn, text));
+		json_set_u64(out, "behind_bytes", behind);
+		json_set_u64(out, "lacking_since_us",
+		    (uint64_t)lacking_since(s));
+	}
+	json_set_u64(out, "wal_plain_bytes", w->plain_bytes);
+	json_set_u64(out, "wal_sent_bytes", w->compressed_bytes);
+	json_set_u64(out, "object_bytes", s->objects.sent_bytes);
+	if (s->objects.newest[0] != '\0')
+		json_set_str(out, "newest_backup", s->objects.newest);
+	if (s->objects.root.id[0] != '\0') {
+		json_set_str(out, "backup", s->objects.root.id);
+		json_set_u64(out, "backup_bytes_left", s->objects.bytes_left);
+	}
+	if (s->err.kind != ERR_NONE)
+		json_set_str(out, "error", s->err.text);
+}
+
+void
+ship_committed(const struct ship *s, uint32_t *timeline, uint64_t *lsn)
+{
+	*timeline = s->wal.timeline;
+	*lsn = s->wal.durable_lsn;
+}
