@@ -81,6 +81,12 @@ sign_key_public(const struct sign_key *k, uint8_t out[SIGN_PUBLIC_BYTES])
 		abort();
 }
 
+struct evp_pkey_st *
+sign_key_pkey(const struct sign_key *k)
+{
+	return k->pkey;
+}
+
 int
 sign_make(const struct sign_key *k, const void *data, size_t len,
     uint8_t out[SIGN_SIGNATURE_BYTES], struct err *e)

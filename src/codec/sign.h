@@ -26,6 +26,8 @@ AUTO_DEFINE(struct sign_key, sign_key_free);
 #define AUTO_SIGN_KEY AUTO(sign_key_free_auto)
 void sign_key_secret(const struct sign_key *k, uint8_t out[SIGN_SECRET_BYTES]);
 void sign_key_public(const struct sign_key *k, uint8_t out[SIGN_PUBLIC_BYTES]);
+/* For TLS: OpenSSL's EVP_PKEY; borrowed, good until sign_key_free(). */
+struct evp_pkey_st *sign_key_pkey(const struct sign_key *k);
 int sign_make(const struct sign_key *k, const void *data, size_t len,
     uint8_t out[SIGN_SIGNATURE_BYTES], struct err *e);
 /* True when signature is public's over data. */

@@ -59,11 +59,11 @@ struct link_params {
 	uint8_t peer_key[SIGN_PUBLIC_BYTES];
 	struct link_path paths[LINK_PATHS_MAX];
 	size_t path_count;
-	unsigned int lanes;	       /* 8 */
-	const char *congestion;	       /* "bbr"; NULL: the system's */
-	uint64_t max_rate_bytes_s;     /* of what we send; 0 none */
-	int64_t beat_interval_us;      /* 5 s */
-	unsigned int beat_misses;      /* 5: then the path is down */
+	unsigned int lanes;	   /* 8 */
+	const char *congestion;	   /* "bbr"; NULL: the system's */
+	uint64_t max_rate_bytes_s; /* of what we send; 0 none */
+	int64_t beat_interval_us;  /* 5 s */
+	unsigned int beat_misses;  /* 5: then the path is down */
 };
 
 struct link_chunk {
@@ -132,20 +132,21 @@ void link_set_max_rate(struct link *l, uint64_t bytes_s);
 
 struct link_path_state {
 	bool up;
-	int64_t heard_us;    /* clock_boot_us() of the last authenticated byte; 0 never */
-	int64_t changed_us;  /* since when it is up or down */
-	uint32_t rtt_us;     /* smoothed, of heartbeats; 0 unknown */
-	uint32_t lanes;	     /* connections that carry data now */
+	int64_t
+	    heard_us; /* clock_boot_us() of the last authenticated byte; 0 never */
+	int64_t changed_us; /* since when it is up or down */
+	uint32_t rtt_us;    /* smoothed, of heartbeats; 0 unknown */
+	uint32_t lanes;	    /* connections that carry data now */
 	char local[64], remote[64];
-	char error[160];     /* why the last attempt failed; "" */
+	char error[160]; /* why the last attempt failed; "" */
 };
 
 struct link_state {
-	bool up;	     /* a session */
-	int64_t heard_us;    /* by any path */
-	int64_t skew_us;     /* peer's wall clock minus ours, by the best echo */
+	bool up;	  /* a session */
+	int64_t heard_us; /* by any path */
+	int64_t skew_us;  /* peer's wall clock minus ours, by the best echo */
 	char congestion[16]; /* in force on the lanes, as read back */
-	uint64_t sent_bytes, received_bytes;	 /* of chunks, since link_new() */
+	uint64_t sent_bytes, received_bytes; /* of chunks, since link_new() */
 	uint64_t resent_bytes;
 	uint64_t in_flight_bytes;
 	uint64_t lanes_lost; /* connections that broke or stalled */
