@@ -35,6 +35,8 @@ static const struct {
 	    "pgkura check %s" },
 	[ALARM_RECEIVER_LAGGING] = { "receiver_lagging", LOG_LEVEL_WARNING,
 	    "pgkura check %s" },
+	[ALARM_RECEIVER_FAILING] = { "receiver_failing", LOG_LEVEL_WARNING,
+	    "pgkura check %s" },
 	[ALARM_BACKUP_FAILED] = { "backup_failed", LOG_LEVEL_WARNING,
 	    "pgkura check %s" },
 	[ALARM_EXPIRE_FAILED] = { "expire_failed", LOG_LEVEL_WARNING,

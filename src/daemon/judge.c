@@ -109,6 +109,22 @@ judge_gap(struct alarms *a, const struct cluster_view *c)
 	alarm_raise(a, ALARM_WAL_GAP, c->name, text);
 }
 
+/* The receiver itself has told of it, and tries again: that is no news, but all
+ * is not well. */
+static void
+judge_failing(struct alarms *a, const char *cluster, const char *error)
+{
+	char text[MESSAGE_BYTES];
+
+	if (error == NULL) {
+		alarm_clear(a, ALARM_RECEIVER_FAILING, cluster);
+		return;
+	}
+	(void)snprintf(
+	    text, sizeof(text), "WAL is not received at present: %s", error);
+	alarm_note(a, ALARM_RECEIVER_FAILING, cluster, text);
+}
+
 /* What the receiver has not said counts from our own start. */
 static void
 judge_receiver(struct alarms *a, const struct cluster_settings *cs,
@@ -132,6 +148,8 @@ judge_receiver(struct alarms *a, const struct cluster_settings *cs,
 		    "WAL that the server has does not become durable here");
 	set(a, ALARM_RECEIVER_LAGGING, c->name,
 	    cs->receive && text[0] != '\0' ? text : NULL);
+	judge_failing(
+	    a, c->name, cs->receive && text[0] == '\0' ? error : NULL);
 }
 
 /* ---- jobs ---- */

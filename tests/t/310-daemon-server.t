@@ -47,8 +47,27 @@ is($d->status->{health}{sentence}, 'all is well', 'in one sentence');
 
 # ---- the server goes away ----
 
+$d->configure(clusters => { main => { %main, wal_gap_alarm => '1h' } });
+$d->hup;
 $server->stop;
+my $alarm;
+ok(Kura::wait_until(sub {
+	($alarm) = grep { $_->{name} eq 'receiver_failing' }
+	    @{ $d->status->{alarms} };
+	return $alarm;
+}, 30), 'an error of the receiver is shown at once');
+like($alarm->{message}, qr/^WAL is not received at present: \S/, 'with its cause');
+my ($status, $out, $err) = Kura::run({ env => { PGKURA_CONF => $d->conf } },
+	Kura::program('pgkura'), 'status');
+is($status, 1, 'status does not succeed');
+like($out, qr/\Acluster main: WAL is not received at present: .*\nnext: pgkura check main\n/,
+	'its first lines say why, and what to do');
+is(scalar($d->events('receiver_lagging')), 0, 'there is no alarm yet');
+$d->configure(clusters => { main => {%main} });
+$d->hup;
 ok($d->wait_event('receiver_lagging', 60), 'a server that is gone is noticed');
+is(scalar(grep { $_->{name} eq 'receiver_failing' } @{ $d->status->{alarms} }), 0,
+	'then the alarm says it');
 is($d->status->{health}{level}, 'attention', 'it wants attention');
 is($d->status->{health}{next}, 'pgkura check main', 'with a command to type');
 $server->start;
@@ -83,7 +102,7 @@ ok(Kura::wait_until(sub { $d->status->{health}{level} eq 'ok' }, 60),
 
 # ---- a backup by hand counts, and excludes another ----
 
-my ($status, $out, $err) =
+($status, $out, $err) =
     Kura::run(Kura::program('pgkura'), 'backup', '--config', $d->conf, 'main');
 is($status, 0, 'a backup by hand') or diag($err);
 ok(Kura::wait_until(sub { $d->cluster('main')->{backups} >= 3 }, 40),
