@@ -128,6 +128,9 @@ take_frame(struct link *l, struct conn *c, const struct frame *f, struct err *e)
 	}
 	if (c->state != CONN_UP)
 		return session_take(l, c, f, e);
+	/* The echo of a READY that the leader did not wait for. */
+	if (f->type == FRAME_READY && l->leader && f->session == c->session)
+		return 0;
 	if (f->type == FRAME_BEAT || f->type == FRAME_ECHO)
 		return beat_take(l, c, f);
 	return traffic_take(l, c, f, e);

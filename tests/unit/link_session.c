@@ -51,6 +51,8 @@ check_who_dials(bool first, bool second, const char *what)
 	node_start(&a);
 	node_start(&b);
 	exchange(&a, &b, what);
+	tap_u64(node_state(&a).lanes_lost + node_state(&b).lanes_lost, 0,
+	    "%s: no lane broke", what);
 	node_fini(&a);
 	node_fini(&b);
 }
