@@ -117,6 +117,12 @@ int verify_run(const struct settings *s, const struct cluster_settings *c,
     struct verify_result *result, struct err *e);
 void verify_result_free(struct verify_result *r);
 
+/* ---- courier.c ---- */
+/* Serve one peer: all connections to it, clusters that go there and come from
+ * there.  Runs until a stop is requested. */
+int courier_run(
+    const struct settings *s, const struct peer_settings *p, struct err *e);
+
 /* ---- expire.c ---- */
 struct expire_item {
 	char *object; /* "backup 2026...", "pack ...", "wal main 1 up to ..." */

@@ -1,0 +1,547 @@
+/*
+ * courier: the process that owns all connections to one peer.
+ *
+ *	ship (one a cluster that goes there) --+
+ *					       +-- link -- the peer's courier
+ *	accept (one a cluster that comes) -----+
+ *
+ * One thread runs the link; disks are waited for elsewhere (keeper.c,
+ * accept_wal.c).  Every second it says in <state>/link/<peer>.json how things
+ * are.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/child.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "jobs/courier_int.h"
+#include "jobs/jobs.h"
+#include "link/handover.h"
+#include "link/keys.h"
+
+#define TICK_MS	      20
+#define STATUS_US     CLOCK_SECOND_US
+#define MESSAGE_NAME  24
+#define JOURNALS_MAX  512
+#define SHIP_AGAIN_US (5 * CLOCK_SECOND_US)
+
+struct courier {
+	const struct settings *settings;
+	const struct peer_settings *peer;
+	struct repo *repo;
+	struct link *link;
+	struct sign_key *key;
+	bool session;
+	struct ship **ships; /* by cluster of the settings; NULL none */
+	struct accept **accepts;
+	size_t accept_count;
+	uint64_t bodies;
+	int handover_fd;
+	char *status_path;
+	int64_t status_us, ship_us;
+	struct err err; /* ends the session */
+};
+
+/* ---- for ship and accept ---- */
+
+const struct settings *
+courier_settings(const struct courier *c)
+{
+	return c->settings;
+}
+
+const struct peer_settings *
+courier_peer(const struct courier *c)
+{
+	return c->peer;
+}
+
+struct repo *
+courier_repo(const struct courier *c)
+{
+	return c->repo;
+}
+
+json_t *
+courier_message(const char *what, uint64_t journal)
+{
+	json_t *m = json_object();
+
+	json_set_str(m, "m", what);
+	json_set_u64(m, "j", journal);
+	return m;
+}
+
+void
+courier_send(struct courier *c, json_t *m)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+
+	json_write(m, &text);
+	json_decref(m);
+	if (c->session)
+		link_send(c->link, text.data, text.len);
+}
+
+uint64_t
+courier_new_body(struct courier *c, uint64_t journal)
+{
+	return journal << BODY_JOURNAL_SHIFT | ++c->bodies;
+}
+
+void
+courier_wake(void *arg)
+{
+	struct courier *c = arg;
+
+	link_wake(c->link);
+}
+
+int64_t
+courier_skew_us(const struct courier *c)
+{
+	struct link_state st;
+
+	link_get_state(c->link, &st);
+	return st.skew_us;
+}
+
+/* ---- sessions ---- */
+
+static bool
+ships_to(const struct cluster_settings *cl, const char *peer)
+{
+	const char *p = cl->replicate_to;
+	size_t len = strlen(peer);
+
+	while (p != NULL && *p != '\0') {
+		p += strspn(p, ", \t");
+		if (strncmp(p, peer, len) == 0 &&
+		    (p[len] == '\0' || strchr(", \t", p[len]) != NULL))
+			return true;
+		p += strcspn(p, ", \t");
+	}
+	return false;
+}
+
+/* Clusters that have something to send by now. */
+static void
+begin_ships(struct courier *c)
+{
+	struct err e = ERR_INIT;
+	size_t i;
+
+	c->ship_us = clock_boot_us();
+	for (i = 0; i < c->settings->cluster_count; i++) {
+		const struct cluster_settings *cl = &c->settings->clusters[i];
+
+		if (c->ships[i] != NULL || !ships_to(cl, c->peer->name))
+			continue;
+		c->ships[i] = ship_new(c, i, cl, &e);
+		if (c->ships[i] == NULL) {
+			if (e.kind != ERR_NOT_FOUND)
+				log_error("ship_failed", &e);
+			err_clear(&e);
+		} else if (ship_open(c->ships[i], &e) == -1) {
+			log_error("ship_failed", &e);
+			err_clear(&e);
+			ship_free(steal_ptr(&c->ships[i]));
+		}
+	}
+}
+
+static void
+on_up(void *arg, uint32_t version)
+{
+	struct courier *c = arg;
+	char number[16];
+
+	c->session = true;
+	(void)snprintf(number, sizeof(number), "%u", version);
+	log_event(LOG_LEVEL_INFO, "link_up", "the other site answers", "peer",
+	    c->peer->name, "version", number, NULL);
+	begin_ships(c);
+}
+
+static void
+end_all(struct courier *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->settings->cluster_count; i++)
+		ship_free(steal_ptr(&c->ships[i]));
+	for (i = 0; i < c->accept_count; i++)
+		accept_free(c->accepts[i]);
+	c->accept_count = 0;
+}
+
+static void
+on_down(void *arg)
+{
+	struct courier *c = arg;
+
+	c->session = false;
+	log_event(LOG_LEVEL_WARNING, "link_down",
+	    "the connection to the other site is lost", "peer", c->peer->name,
+	    NULL);
+	end_all(c);
+}
+
+/* ---- messages ---- */
+
+static struct accept *
+find_accept(const struct courier *c, uint64_t journal)
+{
+	size_t i;
+
+	for (i = 0; i < c->accept_count; i++)
+		if (accept_journal(c->accepts[i]) == journal)
+			return c->accepts[i];
+	return NULL;
+}
+
+static void
+drop_accept(struct courier *c, uint64_t journal)
+{
+	size_t i;
+
+	for (i = 0; i < c->accept_count; i++)
+		if (accept_journal(c->accepts[i]) == journal) {
+			accept_free(c->accepts[i]);
+			c->accepts[i] = c->accepts[--c->accept_count];
+			return;
+		}
+}
+
+static void
+open_accept(struct courier *c, uint64_t journal, const json_t *m)
+{
+	struct err e = ERR_INIT;
+	struct accept *a;
+
+	drop_accept(c, journal);
+	if (c->accept_count >= JOURNALS_MAX)
+		return;
+	a = accept_new(c, journal, m, &e);
+	if (a == NULL) {
+		log_error("accept_refused", &e);
+		return;
+	}
+	c->accepts = mem_rearray(
+	    c->accepts, c->accept_count + 1, sizeof(struct accept *));
+	c->accepts[c->accept_count++] = a;
+}
+
+static void
+on_message(void *arg, const uint8_t *data, size_t len)
+{
+	struct courier *c = arg;
+	struct err e = ERR_INIT;
+	AUTO_JSON json_t *m = json_parse(data, len, "message", &e);
+	char what[MESSAGE_NAME];
+	struct accept *a;
+	uint64_t journal;
+
+	if (m == NULL ||
+	    json_need_text(m, "m", what, sizeof(what), &e) == -1 ||
+	    json_need_u64(m, "j", &journal, &e) == -1) {
+		log_error("message_malformed", &e);
+		return;
+	}
+	if (strcmp(what, "open") == 0) {
+		open_accept(c, journal, m);
+		return;
+	}
+	a = find_accept(c, journal);
+	if (a != NULL && accept_message(a, what, m))
+		return;
+	if (journal < c->settings->cluster_count &&
+	    c->ships[journal] != NULL)
+		(void)ship_message(c->ships[journal], what, m);
+}
+
+static int
+on_chunk(void *arg, const struct link_chunk *chunk, struct err *e)
+{
+	struct courier *c = arg;
+	struct accept *a =
+	    find_accept(c, chunk->stream >> BODY_JOURNAL_SHIFT);
+
+	return a == NULL ? 0 : accept_chunk(a, chunk, e);
+}
+
+static bool
+on_next_chunk(void *arg, struct link_chunk *chunk)
+{
+	struct courier *c = arg;
+	size_t i, n = c->settings->cluster_count;
+	static size_t turn;
+
+	for (i = 0; i < n; i++) {
+		struct ship *s = c->ships[(turn + i) % n];
+
+		if (s != NULL && ship_next_chunk(s, chunk)) {
+			turn = (turn + i + 1) % n;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+on_path(void *arg, unsigned int path, bool up)
+{
+	(void)arg;
+	(void)path;
+	(void)up;
+}
+
+/* ---- status ---- */
+
+static void
+put_paths(json_t *out, const struct link_state *st)
+{
+	json_t *list = json_array();
+	int64_t boot_us = clock_boot_us();
+	size_t i;
+
+	for (i = 0; i < st->path_count; i++) {
+		const struct link_path_state *p = &st->paths[i];
+		json_t *j = json_object();
+
+		(void)json_object_set_new(j, "up", json_boolean(p->up));
+		json_set_str(j, "local", p->local);
+		json_set_str(j, "remote", p->remote);
+		json_set_u64(j, "rtt_us", p->rtt_us);
+		json_set_u64(j, "lanes", p->lanes);
+		if (p->heard_us != 0)
+			json_set_u64(j, "heard_ago_us",
+			    (uint64_t)(boot_us - p->heard_us));
+		if (p->changed_us != 0)
+			json_set_u64(j, "since_us",
+			    (uint64_t)(clock_now_us() -
+				(boot_us - p->changed_us)));
+		if (p->error[0] != '\0')
+			json_set_str(j, "error", p->error);
+		(void)json_array_append_new(list, j);
+	}
+	(void)json_object_set_new(out, "paths", list);
+}
+
+static void
+put_link(json_t *out, const struct link_state *st)
+{
+	(void)json_object_set_new(out, "up", json_boolean(st->up));
+	if (st->heard_us != 0)
+		json_set_u64(out, "heard_ago_us",
+		    (uint64_t)(clock_boot_us() - st->heard_us));
+	(void)json_object_set_new(out, "skew_us", json_integer(st->skew_us));
+	json_set_str(out, "congestion", st->congestion);
+	json_set_u64(out, "sent_bytes", st->sent_bytes);
+	json_set_u64(out, "received_bytes", st->received_bytes);
+	json_set_u64(out, "resent_bytes", st->resent_bytes);
+	json_set_u64(out, "in_flight_bytes", st->in_flight_bytes);
+	json_set_u64(out, "lanes_lost", st->lanes_lost);
+	put_paths(out, st);
+}
+
+static json_t *
+status_of(const struct courier *c)
+{
+	json_t *out = json_object(), *list = json_array(), *one;
+	struct link_state st;
+	size_t i;
+
+	link_get_state(c->link, &st);
+	json_set_u64(out, "version", 1);
+	json_set_u64(out, "pid", (uint64_t)getpid());
+	json_set_str(out, "peer", c->peer->name);
+	json_set_u64(out, "updated_us", (uint64_t)clock_now_us());
+	put_link(out, &st);
+	for (i = 0; i < c->settings->cluster_count; i++)
+		if (c->ships[i] != NULL) {
+			one = json_object();
+			ship_status(c->ships[i], one);
+			(void)json_array_append_new(list, one);
+		}
+	(void)json_object_set_new(out, "ships", list);
+	list = json_array();
+	for (i = 0; i < c->accept_count; i++) {
+		one = json_object();
+		accept_status(c->accepts[i], one);
+		(void)json_array_append_new(list, one);
+	}
+	(void)json_object_set_new(out, "accepts", list);
+	return out;
+}
+
+/* A courtesy: it need not be durable, and we go on when it fails. */
+static void
+show_status(struct courier *c)
+{
+	AUTO_JSON json_t *j = status_of(c);
+	AUTO_BUF struct buf text = BUF_INIT;
+	AUTO_FREE char *tmp = mem_printf("%s.tmp", c->status_path);
+	AUTO_FD int fd = -1;
+
+	json_write(j, &text);
+	buf_put_u8(&text, '\n');
+	fd = file_open_at(
+	    AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0644, NULL);
+	if (fd != -1 &&
+	    file_write_all(fd, text.data, text.len, tmp, NULL) == 0)
+		(void)rename(tmp, c->status_path);
+}
+
+/* ---- the loop ---- */
+
+static void
+tick(struct courier *c)
+{
+	int64_t now_us = clock_boot_us();
+	bool more = false;
+	size_t i;
+
+	for (i = 0; i < c->accept_count; i++)
+		accept_tick(c->accepts[i], now_us);
+	for (i = 0; c->session && i < c->settings->cluster_count; i++)
+		if (c->ships[i] != NULL && ship_tick(c->ships[i], now_us))
+			more = true;
+	if (more)
+		link_wake(c->link);
+	if (c->session && now_us - c->ship_us >= SHIP_AGAIN_US)
+		begin_ships(c);
+	if (now_us - c->status_us >= STATUS_US) {
+		c->status_us = now_us;
+		show_status(c);
+		link_set_max_rate(c->link,
+		    settings_peer_rate(c->peer, clock_now_us()));
+	}
+}
+
+static int
+run(struct courier *c, struct err *e)
+{
+	struct pollfd p = { .fd = c->handover_fd, .events = POLLIN };
+
+	for (;;) {
+		int fd;
+
+		if (child_check_stop(e) == -1)
+			return -1;
+		p.revents = 0;
+		if (link_run(c->link, &p, c->handover_fd == -1 ? 0 : 1,
+			TICK_MS, e) == -1)
+			return -1;
+		if ((p.revents & POLLIN) != 0 &&
+		    (fd = handover_take(c->handover_fd)) != -1)
+			link_adopt(c->link, fd);
+		tick(c);
+	}
+}
+
+static void
+set_paths(struct link_params *params, const struct peer_settings *p)
+{
+	const char *a = p->address, *b = p->bind;
+	size_t i;
+
+	for (i = 0; i < LINK_PATHS_MAX; i++) {
+		struct link_path *path = &params->paths[i];
+		size_t len;
+
+		if (a == NULL || *(a += strspn(a, ", \t")) == '\0')
+			break;
+		len = strcspn(a, ", \t");
+		(void)snprintf(path->address, sizeof(path->address), "%.*s",
+		    (int)len, a);
+		a += len;
+		if (b != NULL && *(b += strspn(b, ", \t")) != '\0') {
+			len = strcspn(b, ", \t");
+			(void)snprintf(path->bind, sizeof(path->bind), "%.*s",
+			    (int)len, b);
+			b += len;
+		}
+	}
+	params->path_count = i == 0 ? 1 : i; /* the peer dials: by one */
+}
+
+static int
+open_all(struct courier *c, struct err *e)
+{
+	static const struct link_ops ops = { .up = on_up,
+		.down = on_down,
+		.message = on_message,
+		.chunk = on_chunk,
+		.next_chunk = on_next_chunk,
+		.path_changed = on_path };
+	const struct settings *s = c->settings;
+	struct link_params params = { .site = s->site,
+		.peer = c->peer->name,
+		.lanes = c->peer->lanes,
+		.congestion = strcmp(c->peer->congestion, "system") == 0
+		    ? NULL
+		    : c->peer->congestion,
+		.beat_interval_us = c->peer->beat_interval_us,
+		.beat_misses = c->peer->beat_misses };
+	AUTO_FREE char *folder = file_join(s->state_dir, "link");
+	AUTO_FREE char *socket = NULL;
+	struct peer known;
+
+	if (file_mkdirs_at(AT_FDCWD, folder, 0700, e) == -1)
+		return -1;
+	c->status_path = mem_printf("%s/%s.json", folder, c->peer->name);
+	c->repo = repo_open(s->repository, s->state_dir, true, e);
+	if (c->repo == NULL)
+		return -1;
+	c->key = key_load(s->state_dir, true, e);
+	if (c->key == NULL ||
+	    peer_read(s->state_dir, c->peer->name, &known, e) == -1)
+		return -1;
+	params.key = c->key;
+	(void)memcpy(params.peer_key, known.key, sizeof(params.peer_key));
+	set_paths(&params, c->peer);
+	socket = handover_path(s->runtime_dir, c->peer->name);
+	c->handover_fd = handover_listen(socket, e);
+	if (c->handover_fd == -1)
+		return -1;
+	c->link = link_new(&params, &ops, c);
+	return 0;
+}
+
+int
+courier_run(
+    const struct settings *s, const struct peer_settings *p, struct err *e)
+{
+	struct courier c = {
+		.settings = s, .peer = p, .handover_fd = -1
+	};
+	int rc = -1;
+
+	c.ships = mem_zarray(s->cluster_count + 1, sizeof(struct ship *));
+	if (open_all(&c, e) == 0)
+		rc = run(&c, e);
+	end_all(&c);
+	link_free(c.link);
+	sign_key_free(c.key);
+	repo_close(c.repo);
+	if (c.handover_fd != -1)
+		(void)close(c.handover_fd);
+	if (c.status_path != NULL)
+		(void)unlink(c.status_path);
+	free(c.status_path);
+	free(c.accepts);
+	free(c.ships);
+	if (rc == -1 && e->kind == ERR_CANCELED) {
+		err_clear(e);
+		return 0;
+	}
+	return rc;
+}
