@@ -47,23 +47,6 @@ struct accept {
 
 /* ---- opening ---- */
 
-/* "a, b": is name among them? */
-static bool
-list_has(const char *list, const char *name)
-{
-	size_t len = strlen(name);
-	const char *p = list;
-
-	while (p != NULL && *p != '\0') {
-		p += strspn(p, ", \t");
-		if (strncmp(p, name, len) == 0 &&
-		    (p[len] == '\0' || strchr(", \t", p[len]) != NULL))
-			return true;
-		p += strcspn(p, ", \t");
-	}
-	return false;
-}
-
 static const struct cluster_settings *
 find_cluster(const struct courier *c, const char *name, struct err *e)
 {
@@ -73,8 +56,7 @@ find_cluster(const struct courier *c, const char *name, struct err *e)
 
 	for (i = 0; i < s->cluster_count; i++)
 		if (strcmp(s->clusters[i].name, name) == 0 &&
-		    s->clusters[i].accept_from != NULL &&
-		    list_has(s->clusters[i].accept_from, peer))
+		    settings_list_has(s->clusters[i].accept_from, peer))
 			return &s->clusters[i];
 	(void)err_set(e, ERR_REFUSED,
 	    "site \"%s\" does not accept cluster \"%.64s\" from \"%s\"",

@@ -115,22 +115,6 @@ courier_skew_us(const struct courier *c)
 
 /* ---- sessions ---- */
 
-static bool
-ships_to(const struct cluster_settings *cl, const char *peer)
-{
-	const char *p = cl->replicate_to;
-	size_t len = strlen(peer);
-
-	while (p != NULL && *p != '\0') {
-		p += strspn(p, ", \t");
-		if (strncmp(p, peer, len) == 0 &&
-		    (p[len] == '\0' || strchr(", \t", p[len]) != NULL))
-			return true;
-		p += strcspn(p, ", \t");
-	}
-	return false;
-}
-
 /* Clusters that have something to send by now. */
 static void
 begin_ships(struct courier *c)
@@ -142,7 +126,7 @@ begin_ships(struct courier *c)
 	for (i = 0; i < c->settings->cluster_count; i++) {
 		const struct cluster_settings *cl = &c->settings->clusters[i];
 
-		if (c->ships[i] != NULL || !ships_to(cl, c->peer->name))
+		if (c->ships[i] != NULL || !settings_list_has(cl->replicate_to, c->peer->name))
 			continue;
 		c->ships[i] = ship_new(c, i, cl, &e);
 		if (c->ships[i] == NULL) {

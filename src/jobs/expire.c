@@ -165,6 +165,35 @@ keep_backup(struct expiry *x, const struct root *r, const char *why)
 	item(x, false, mem_printf("backup %s", r->id), "%s", why);
 }
 
+/* What another site sends is protected from it, and from us, for a time that
+ * counts from its arrival by our clock. */
+static int64_t
+protect_us(const struct expiry *x)
+{
+	int64_t us = 0;
+	size_t i;
+
+	for (i = 0; i < x->settings->peer_count; i++)
+		if (settings_list_has(x->cluster->accept_from,
+			x->settings->peers[i].name) &&
+		    x->settings->peers[i].protect_us > us)
+			us = x->settings->peers[i].protect_us;
+	return us;
+}
+
+static bool
+is_protected(const struct expiry *x, const char *id)
+{
+	struct store_info info;
+	char key[STORE_KEY_BYTES];
+
+	return protect_us(x) > 0 &&
+	    (store_stat(repo_store(x->lineage.repo),
+		 lineage_key(&x->lineage, key, "backups/%s", id), &info,
+		 NULL) == -1 ||
+		info.mtime_us + protect_us(x) > x->now_us);
+}
+
 /* Why a backup is kept, into why; "" when it is not.  newer is how many
  * readable ones are newer. */
 static const char *
@@ -186,6 +215,10 @@ why_kept(const struct expiry *x, const struct root *r, size_t newer,
 	else if (x->newer_us + c->keep_age_us > x->now_us)
 		(void)snprintf(why, WHY_BYTES,
 		    "moments up to %s ago are restored from it", text);
+	else if (is_protected(x, r->id))
+		(void)snprintf(why, WHY_BYTES,
+		    "what another site sent is protected for %s",
+		    clock_interval(protect_us(x), text));
 	else if ((use = why_in_use(x, r->id)) != NULL)
 		(void)snprintf(why, WHY_BYTES, "%s", use);
 	return why;
@@ -374,6 +407,11 @@ judge_pack(struct expiry *x, const char *id, struct err *e)
 		return -1;
 	if (!info.exists)
 		return 0;
+	if (info.mtime_us + protect_us(x) > x->now_us) {
+		item(x, false, mem_printf("pack %s", id),
+		    "what another site sent is protected");
+		return 0;
+	}
 	if (info.mtime_us + x->cluster->expire_grace_us > x->now_us) {
 		item(x, false, mem_printf("pack %s", id),
 		    "nobody needs it, its grace time runs");

@@ -184,6 +184,11 @@ ship_tick(struct ship *s, int64_t now_us)
 {
 	struct err e = ERR_INIT;
 
+	if (!s->opened && ship_open(s, &e) == -1) {
+		log_error("ship_failed", &e);
+		s->opened = true; /* with the next session */
+		return false;
+	}
 	if (!s->ready)
 		return false;
 	if (now_us - s->scan_us >= SCAN_US) {

@@ -40,6 +40,7 @@ struct ship_objects {
 	struct root root; /* id "": none */
 	struct intent intent;
 	bool root_queued;
+	unsigned int waits; /* that its root had to */
 	uint64_t bytes_left;
 	uint8_t *chunk; /* LINK_CHUNK_MAX */
 	uint64_t sent_bytes, done;

@@ -19,6 +19,8 @@
 #define OFFERED_MAX   8
 #define IN_FLIGHT_MAX ((uint64_t)32 << 20)
 #define AGAIN_US      (2 * CLOCK_SECOND_US)
+/* A backup that could not be taken so often: ask anew what is there. */
+#define WAITS_MAX 30
 
 static char here[] = "here"; /* what strmap holds: only whether */
 
@@ -477,7 +479,11 @@ ship_objects_kept(struct ship *s, const json_t *m)
 	} else if (strcmp(what, "refused") == 0) {
 		refused(s, b, why == NULL ? "" : why);
 	} else {
-		/* damaged on its way, or a backup that needs WAL */
+		/* Damaged on its way, or a backup that needs WAL, or what
+		 * has been removed there. */
+		if (strcmp(what, "not_yet") == 0 &&
+		    ++s->objects.waits % WAITS_MAX == 0)
+			s->opened = false;
 		b->state = BODY_QUEUED;
 		b->at = b->kept = 0;
 		b->again_us = clock_boot_us() + AGAIN_US;
