@@ -480,8 +480,8 @@ settings_peer_rate(const struct peer_settings *p, int64_t now_us)
 bool
 settings_shares(const struct cluster_settings *c, const char *peer)
 {
-	return settings_list_has(c->replicate_to, peer) ||
-	    settings_list_has(c->accept_from, peer);
+	return list_has(c->replicate_to, peer) ||
+	    list_has(c->accept_from, peer);
 }
 
 int

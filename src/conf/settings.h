@@ -118,8 +118,6 @@ settings_peer(const struct settings *s, const char *name, struct err *e);
 uint64_t settings_peer_rate(const struct peer_settings *p, int64_t now_us);
 /* ERR_REFUSED, with a hint, where the cluster has no conninfo. */
 int settings_need_server(const struct cluster_settings *c, struct err *e);
-/* Is name one of the comma-separated list?  NULL is empty. */
-bool settings_list_has(const char *list, const char *name);
 /* Does the cluster send to that peer, or take from it? */
 bool settings_shares(const struct cluster_settings *c, const char *peer);
 

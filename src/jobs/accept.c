@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "conf/list.h"
 #include "jobs/accept_wal.h"
 #include "jobs/courier_int.h"
 #include "jobs/keeper.h"
@@ -56,7 +57,7 @@ find_cluster(const struct courier *c, const char *name, struct err *e)
 
 	for (i = 0; i < s->cluster_count; i++)
 		if (strcmp(s->clusters[i].name, name) == 0 &&
-		    settings_list_has(s->clusters[i].accept_from, peer))
+		    list_has(s->clusters[i].accept_from, peer))
 			return &s->clusters[i];
 	(void)err_set(e, ERR_REFUSED,
 	    "site \"%s\" does not accept cluster \"%.64s\" from \"%s\"",

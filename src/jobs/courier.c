@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "conf/list.h"
 #include "jobs/courier_int.h"
 #include "jobs/jobs.h"
 #include "link/handover.h"
@@ -126,7 +127,7 @@ begin_ships(struct courier *c)
 	for (i = 0; i < c->settings->cluster_count; i++) {
 		const struct cluster_settings *cl = &c->settings->clusters[i];
 
-		if (c->ships[i] != NULL || !settings_list_has(cl->replicate_to, c->peer->name))
+		if (c->ships[i] != NULL || !list_has(cl->replicate_to, c->peer->name))
 			continue;
 		c->ships[i] = ship_new(c, i, cl, &e);
 		if (c->ships[i] == NULL) {

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "base/strmap.h"
+#include "conf/list.h"
 #include "jobs/jobs.h"
 #include "repo/walarchive.h"
 
@@ -174,7 +175,7 @@ protect_us(const struct expiry *x)
 	size_t i;
 
 	for (i = 0; i < x->settings->peer_count; i++)
-		if (settings_list_has(x->cluster->accept_from,
+		if (list_has(x->cluster->accept_from,
 			x->settings->peers[i].name) &&
 		    x->settings->peers[i].protect_us > us)
 			us = x->settings->peers[i].protect_us;
