@@ -14,6 +14,7 @@ package Kura::Site;
 #	->dir ->conf ->repo ->state
 #	->cluster(NAME, KEY => VALUE...)	a section of the configuration
 #	->site(KEY => VALUE...)		more of the section [pgkura]
+#	->peer(NAME, KEY => VALUE...)	a section [peer NAME]
 #	->pgkura(WORD...)	(status, stdout, stderr)
 #	->pgkura_ok(NAME, WORD...)	one check: status 0; gives stdout
 #	->pgkura_fails(NAME, STATUS, qr/message/, WORD...)	one check
@@ -33,7 +34,7 @@ sub new
 {
 	my ($class, %arg) = @_;
 	my $dir = Kura::tempdir();
-	my $self = bless { dir => $dir, clusters => {}, site => {},
+	my $self = bless { dir => $dir, clusters => {}, site => {}, peers => {},
 		in => $arg{in} // [] }, $class;
 
 	Kura::run(Kura::as_user('mkdir', "$dir/state", "$dir/run"));
@@ -60,6 +61,11 @@ sub write_conf
 		$text .= "[cluster $name]\n";
 		$text .= "$_ = $c{$_}\n" for sort keys %c;
 	}
+	for my $name (sort keys %{ $self->{peers} }) {
+		my %p = %{ $self->{peers}{$name} };
+		$text .= "[peer $name]\n";
+		$text .= "$_ = $p{$_}\n" for sort keys %p;
+	}
 	Kura::write_file($self->conf, $text);
 	return;
 }
@@ -69,6 +75,15 @@ sub cluster
 	my ($self, $name, %values) = @_;
 
 	$self->{clusters}{$name} = {%values};
+	$self->write_conf;
+	return;
+}
+
+sub peer
+{
+	my ($self, $name, %values) = @_;
+
+	$self->{peers}{$name} = {%values};
 	$self->write_conf;
 	return;
 }
