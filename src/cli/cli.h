@@ -111,6 +111,7 @@ int cmd_check(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_status(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_events(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_reload(struct cli *cli, int argc, char *argv[], struct err *e);
+int cmd_site(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_config(struct cli *cli, int argc, char *argv[], struct err *e);
 
 #endif /* !CLI_CLI_H */

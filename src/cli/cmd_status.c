@@ -114,12 +114,24 @@ print_cluster(const json_t *c, int64_t now_us)
 }
 
 static void
+print_peer(const json_t *p)
+{
+	(void)printf("\npeer %s%s\n", str(p, "name"),
+	    json_is_true(json_object_get(p, "witness")) ? " (witness)" : "");
+	if (json_is_true(json_object_get(p, "paired")))
+		(void)printf("  paired    key %s\n", str(p, "key"));
+	else
+		(void)printf("  %s\n", str(p, "error"));
+}
+
+static void
 print_all(const json_t *reply)
 {
 	const json_t *health = json_object_get(reply, "health"),
 		     *alarms = json_object_get(reply, "alarms"),
 		     *repository = json_object_get(reply, "repository"),
-		     *clusters = json_object_get(reply, "clusters");
+		     *clusters = json_object_get(reply, "clusters"),
+		     *peers = json_object_get(reply, "peers");
 	char size[SIZE_TEXT_BYTES];
 	size_t i;
 
@@ -135,6 +147,8 @@ print_all(const json_t *reply)
 		    str(json_array_get(alarms, i), "message"));
 	for (i = 0; i < json_array_size(clusters); i++)
 		print_cluster(json_array_get(clusters, i), clock_now_us());
+	for (i = 0; i < json_array_size(peers); i++)
+		print_peer(json_array_get(peers, i));
 }
 
 /* What can be said without the daemon. */

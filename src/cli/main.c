@@ -27,6 +27,10 @@ static const char *const expire_examples[] = {
 	"pgkura expire main --dry-run --explain", NULL
 };
 
+static const char *const site_examples[] = { "pgkura site pair --invite",
+	"pgkura site pair dr.example.com:7432 abcd-efgh-jkmn-pqrs",
+	"pgkura site list", "pgkura site forget osaka --yes", NULL };
+
 static const struct cmd commands[] = {
 	{ "init", "", "make the repository that the configuration names",
 	    cmd_init, CMD_NEEDS_CONF, NULL },
@@ -47,6 +51,8 @@ static const struct cmd commands[] = {
 	    cmd_verify, CMD_NEEDS_CONF | CMD_JSON, verify_examples },
 	{ "expire", "[CLUSTER]", "remove what the retention no longer keeps",
 	    cmd_expire, CMD_NEEDS_CONF | CMD_JSON, expire_examples },
+	{ "site", "pair|list|forget ...", "make two sites known to each other",
+	    cmd_site, CMD_NEEDS_CONF | CMD_JSON, site_examples },
 	{ "events", "", "show what happened", cmd_events,
 	    CMD_NEEDS_CONF | CMD_JSON, NULL },
 	{ "reload", "", "put a changed configuration into effect", cmd_reload,

@@ -47,6 +47,8 @@ static const struct {
 	    LOG_LEVEL_WARNING, "pgkura check" },
 	[ALARM_WATCHER_SILENT] = { "watcher_silent", LOG_LEVEL_WARNING,
 	    "pgkura check" },
+	[ALARM_PEER_NOT_PAIRED] = { "peer_not_paired", LOG_LEVEL_WARNING,
+	    "pgkura site pair --invite" },
 	[ALARM_SETTINGS_REFUSED] = { "settings_refused", LOG_LEVEL_WARNING,
 	    "pgkura config" },
 };

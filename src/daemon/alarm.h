@@ -27,9 +27,10 @@ enum alarm_kind {
 	ALARM_VERIFY_FAILED,
 	ALARM_REPOSITORY_SPACE_LOW,
 	ALARM_WATCHER_SILENT,
+	ALARM_PEER_NOT_PAIRED, /* its "cluster" is the peer */
 	ALARM_SETTINGS_REFUSED
 }; /* in order of importance */
-#define ALARM_COUNT 13
+#define ALARM_COUNT 14
 
 struct alarms;
 

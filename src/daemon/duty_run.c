@@ -60,6 +60,15 @@ run_store(const struct settings *s, const struct cluster_settings *c, int fd,
 }
 
 static int
+run_listen(const struct settings *s, const struct cluster_settings *c, int fd,
+    struct err *e)
+{
+	(void)c;
+	(void)fd;
+	return listen_run(s, e);
+}
+
+static int
 run_backup(const struct settings *s, const struct cluster_settings *c, int fd,
     struct err *e)
 {
@@ -121,6 +130,7 @@ static const struct {
 	{ "archive", false, run_archive },
 	{ "watch", false, run_watch },
 	{ "store", false, run_store },
+	{ "listen", false, run_listen },
 	{ "backup", true, run_backup },
 	{ "expire", true, run_expire },
 	{ "verify", true, run_verify },

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "daemon/message.h"
+#include "link/keys.h"
 
 #define DEATHS_FAILING	3
 #define LONG_LIFE_US	(60 * CLOCK_SECOND_US)
@@ -244,19 +245,39 @@ judge_watcher(struct alarms *a, const struct facts *f, int64_t now_us)
 		: NULL);
 }
 
+/* What alarms can be of: clusters and peers. */
+struct things {
+	const struct settings *settings;
+	const struct facts *facts;
+};
+
 static bool
-is_there(const void *arg, const char *cluster)
+is_there(const void *arg, const char *name)
 {
-	return facts_cluster(arg, cluster) != NULL;
+	const struct things *t = arg;
+
+	return facts_cluster(t->facts, name) != NULL ||
+	    settings_peer(t->settings, name, NULL) != NULL;
+}
+
+static void
+judge_peer(struct alarms *a, const struct settings *s, const char *name)
+{
+	struct err e = ERR_INIT;
+	struct peer p;
+
+	set(a, ALARM_PEER_NOT_PAIRED, name,
+	    peer_read(s->state_dir, name, &p, &e) == -1 ? e.text : NULL);
 }
 
 void
 judge(struct alarms *a, const struct settings *s, const struct facts *f,
     const struct duties *d, int64_t now_us)
 {
+	struct things things = { s, f };
 	size_t i;
 
-	alarms_keep(a, is_there, f);
+	alarms_keep(a, is_there, &things);
 	judge_repository(a, f);
 	judge_space(a, s, f);
 	judge_watcher(a, f, now_us);
@@ -265,6 +286,10 @@ judge(struct alarms *a, const struct settings *s, const struct facts *f,
 		alarm_note(a, ALARM_SETTINGS_REFUSED, "", f->settings_error);
 	else
 		alarm_clear(a, ALARM_SETTINGS_REFUSED, "");
+	for (i = 0; i < s->peer_count; i++) {
+		judge_peer(a, s, s->peers[i].name);
+		judge_duties(a, d, s->peers[i].name, NULL, now_us);
+	}
 	for (i = 0; i < f->count; i++) {
 		const struct cluster_view *c = &f->clusters[i];
 		const struct cluster_settings *cs =

@@ -20,7 +20,7 @@ static const char usage_text[] =
     "  --config FILE   settings, instead of $PGKURA_CONF or\n"
     "                  /etc/pgkura/pgkura.conf\n"
     "  --duty DUTY     do one thing only, in the foreground: receive, archive,\n"
-    "                  watch, backup, expire or verify\n"
+    "                  watch, listen, backup, expire or verify\n"
     "  --cluster NAME  the cluster that it is for\n"
     "  --help          show this\n"
     "  --version       show the version\n";

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "config.h"
 #include "daemon/message.h"
+#include "link/keys.h"
 
 #define PROGRESS_BYTES_MAX ((size_t)4096)
 
@@ -167,6 +168,40 @@ cluster_status(const struct settings *s, const struct duties *d,
 	return o;
 }
 
+/* Which other sites there are to be, and whether we know them. */
+static json_t *
+peers_status(const struct settings *s, const struct duties *d)
+{
+	json_t *all = json_array();
+	char print[KEY_FINGERPRINT_BYTES];
+	size_t i;
+
+	for (i = 0; i < s->peer_count; i++) {
+		const struct peer_settings *ps = &s->peers[i];
+		const struct duty *y = duties_find(d, "courier", ps->name);
+		json_t *o = json_object();
+		struct err e = ERR_INIT;
+		struct peer p;
+		bool paired = peer_read(s->state_dir, ps->name, &p, &e) == 0;
+
+		json_set_str(o, "name", ps->name);
+		(void)json_object_set_new(o, "paired", json_boolean(paired));
+		if (paired) {
+			json_set_str(o, "key", key_fingerprint(p.key, print));
+			set_time(o, "paired_us", p.paired_us);
+		} else {
+			json_set_str(o, "error", e.text);
+		}
+		set_text(o, "address", ps->address);
+		(void)json_object_set_new(
+		    o, "witness", json_boolean(ps->witness));
+		if (y != NULL)
+			json_set_str(o, "courier", duty_state_name(y->state));
+		(void)json_array_append_new(all, o);
+	}
+	return all;
+}
+
 json_t *
 status_json(const struct settings *s, const struct facts *f,
     const struct duties *d, struct alarms *a, int64_t settings_loaded_us,
@@ -189,5 +224,6 @@ status_json(const struct settings *s, const struct facts *f,
 	(void)json_object_set_new(o, "repository", repository_status(s, f));
 	(void)json_object_set_new(o, "duties", duties_status(d));
 	(void)json_object_set_new(o, "clusters", clusters);
+	(void)json_object_set_new(o, "peers", peers_status(s, d));
 	return o;
 }

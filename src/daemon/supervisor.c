@@ -248,6 +248,7 @@ clean_up(struct supervisor *v)
 	alarms_free(v->alarms);
 	facts_free(v->facts);
 	settings_free(v->settings);
+	buf_free(&v->pairings_seen);
 	if (v->signals != -1)
 		(void)close(v->signals);
 	if (v->state_lock != -1)

@@ -42,6 +42,7 @@ struct supervisor {
 	bool history_stopping; /* nobody else is left */
 	bool plan_now;	       /* something changed that jobs depend on */
 	int64_t plan_us, watchdog_us, start_us; /* clock_boot_us() */
+	struct buf pairings_seen;		/* what duties were wanted by */
 	char told_status[256];			/* to systemd */
 };
 
@@ -51,6 +52,8 @@ int supervisor_load(struct supervisor *v, struct err *e);
 int supervisor_reload(struct supervisor *v, struct err *e);
 /* Tell the duties which of them there are to be. */
 void supervisor_want(struct supervisor *v);
+/* The same, if a peer was paired or forgotten since. */
+void supervisor_look_at_peers(struct supervisor *v);
 
 /* ---- supervisor_events.c ---- */
 /* log_sink: our own events. */

@@ -115,6 +115,7 @@ supervisor_plan(struct supervisor *v)
 		facts_history_known(v->facts);
 	if (v->stopping)
 		return;
+	supervisor_look_at_peers(v);
 	/* All backups come before the first verification. */
 	for (job = 0; job < JOB_COUNT; job++)
 		for (i = 0; i < v->facts->count; i++)

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "daemon/notify.h"
 #include "daemon/supervisor_int.h"
+#include "link/keys.h"
 
 #define SETTINGS_BYTES_MAX ((size_t)1 << 20)
 
@@ -77,6 +78,34 @@ supervisor_load(struct supervisor *v, struct err *e)
 	return 0;
 }
 
+/* What is known of the peers that we are paired with, as far as it is good. */
+static void
+put_pairings(const struct settings *s, struct buf *out)
+{
+	struct err e = ERR_INIT;
+	struct peer p;
+	size_t i;
+
+	for (i = 0; i < s->peer_count; i++) {
+		if (peer_read(s->state_dir, s->peers[i].name, &p, &e) == 0)
+			peer_encode(&p, out);
+	}
+	(void)buf_str(out);
+}
+
+/* It asks anew who is paired, but has the names of peers. */
+static void
+want_listener(struct supervisor *v, const struct buf *site)
+{
+	AUTO_BUF struct buf signature = BUF_INIT;
+	size_t i;
+
+	buf_put(&signature, site->data, site->len);
+	for (i = 0; i < v->settings->peer_count; i++)
+		settings_exact_peer(&v->settings->peers[i], &signature);
+	duties_want(v->duties, "listen", "", buf_str(&signature));
+}
+
 /*
  * Which duties there are to be.  What one works with is its signature: those of
  * one cluster are not concerned by what is said of another, watcher and archive
@@ -103,11 +132,25 @@ supervisor_want(struct supervisor *v)
 			duties_want(
 			    v->duties, "receive", c->name, buf_str(&one));
 	}
+	if (s->listen != NULL)
+		want_listener(v, &site);
+	buf_clear(&v->pairings_seen);
+	put_pairings(s, &v->pairings_seen);
 	if (s->cluster_count > 0) {
 		duties_want(v->duties, "watch", "", buf_str(&all));
 		duties_want(v->duties, "archive", "", buf_str(&all));
 	}
 	duties_want_end(v->duties);
+}
+
+void
+supervisor_look_at_peers(struct supervisor *v)
+{
+	AUTO_BUF struct buf now = BUF_INIT;
+
+	put_pairings(v->settings, &now);
+	if (strcmp(buf_str(&now), buf_str(&v->pairings_seen)) != 0)
+		supervisor_want(v);
 }
 
 static void

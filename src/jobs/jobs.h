@@ -155,4 +155,8 @@ int check_run(const struct settings *s, const struct cluster_settings *c,
     struct check_result *result, struct err *e);
 void check_result_free(struct check_result *r);
 
+/* ---- listen.c: connections of other sites ---- */
+/* Serve settings->listen until a stop is requested. */
+int listen_run(const struct settings *s, struct err *e);
+
 #endif /* !JOBS_JOBS_H */

@@ -31,6 +31,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "codec/digest.h"
+#include "conf/address.h"
+#include "conf/list.h"
 #include "link/keys.h"
 #include "link/preamble.h"
 
@@ -496,6 +498,29 @@ pair_side_parse(struct pair_side *side, const char *line, struct err *e)
 		}
 	}
 	return err_set(e, ERR_CORRUPT, "the other site does not say who it is");
+}
+
+void
+pair_place(const char *said, const char *host, char out[512])
+{
+	char word[ADDRESS_TEXT_BYTES];
+	AUTO_BUF struct buf all = BUF_INIT;
+	struct address a;
+
+	while (list_next(&said, word, sizeof(word))) {
+		size_t before = all.len;
+		const char *h;
+
+		if (address_parse(&a, word, true, NULL) == -1)
+			continue;
+		h = strcmp(a.host, "*") == 0 ? host : a.host;
+		buf_printf(&all,
+		    strchr(h, ':') == NULL ? "%s%s:%s" : "%s[%s]:%s",
+		    before == 0 ? "" : ", ", h, a.port);
+		if (all.len >= 512)
+			all.len = before;
+	}
+	(void)snprintf(out, 512, "%s", buf_str(&all));
 }
 
 static int

@@ -42,4 +42,8 @@ int pair_answer(int fd, const char *code, const struct pair_side *us,
  * for anything that is none. */
 int pair_side_parse(struct pair_side *side, const char *line, struct err *e);
 
+/* Addresses as we keep them: what the other side said, with the host it was met
+ * at in place of "*"; what does not fit is left out. */
+void pair_place(const char *said, const char *host, char out[512]);
+
 #endif /* !LINK_PAIR_H */
