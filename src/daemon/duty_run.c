@@ -193,8 +193,14 @@ run(const struct duty_call *call, const struct settings *s, int fd,
     struct err *e)
 {
 	const struct cluster_settings *c = NULL;
+	const struct peer_settings *p;
 	size_t i;
 
+	(void)fd;
+	if (strcmp(call->name, "courier") == 0) {
+		p = settings_peer(s, call->cluster, e);
+		return p == NULL ? -1 : courier_run(s, p, e);
+	}
 	for (i = 0; i < COUNT_OF(runs); i++) {
 		if (strcmp(runs[i].name, call->name) != 0)
 			continue;

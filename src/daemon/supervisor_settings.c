@@ -93,6 +93,34 @@ put_pairings(const struct settings *s, struct buf *out)
 	(void)buf_str(out);
 }
 
+/* One for each peer that we are paired with; it runs with what the clusters
+ * share. */
+static void
+want_couriers(struct supervisor *v, const struct buf *site)
+{
+	const struct settings *s = v->settings;
+	struct peer known;
+	size_t i, k;
+
+	for (i = 0; i < s->peer_count; i++) {
+		AUTO_BUF struct buf signature = BUF_INIT;
+
+		if (peer_read(s->state_dir, s->peers[i].name, &known, NULL) ==
+		    -1)
+			continue;
+		buf_put(&signature, site->data, site->len);
+		settings_exact_peer(&s->peers[i], &signature);
+		peer_encode(&known, &signature);
+		for (k = 0; k < s->cluster_count; k++)
+			if (settings_shares(
+				&s->clusters[k], s->peers[i].name))
+				settings_exact(
+				    s, &s->clusters[k], &signature);
+		duties_want(v->duties, "courier", s->peers[i].name,
+		    buf_str(&signature));
+	}
+}
+
 /* It asks anew who is paired, but has the names of peers. */
 static void
 want_listener(struct supervisor *v, const struct buf *site)
@@ -134,6 +162,7 @@ supervisor_want(struct supervisor *v)
 	}
 	if (s->listen != NULL)
 		want_listener(v, &site);
+	want_couriers(v, &site);
 	buf_clear(&v->pairings_seen);
 	put_pairings(s, &v->pairings_seen);
 	if (s->cluster_count > 0) {
