@@ -64,7 +64,7 @@ sub addresses
 
 	return join ', ', map {
 		$wan->address($to, path => $_, peer => $from) . ":$port"
-	} 1 .. $wan->paths;
+	} 1 .. $wan->{paths};
 }
 
 sub site { return $_[0]{site}{ $_[1] } // croak("no site $_[1]"); }
