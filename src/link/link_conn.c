@@ -73,7 +73,7 @@ link_conn_end(
 	c->state = CONN_DEAD;
 	l->dead_conns = true;
 	held_row_dead(&l->held, &c->row);
-	slot_lost(l, c, was, why, reason);
+	slot_lost(l, c, was, why);
 }
 
 void

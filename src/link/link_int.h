@@ -54,7 +54,8 @@ struct path {
 	int64_t alive_us;     /* heard, or began to be tried */
 	bool peer_dials;      /* as it says; true while unknown */
 	char told[160];	      /* the fault that was last an event */
-	unsigned int stuck;   /* connections that moved no data, in a row */
+	int64_t told_us;
+	unsigned int stuck; /* connections that moved no data, in a row */
 	int64_t stuck_us, small_until_us;
 	int64_t beat_due_us;
 	uint64_t beats;
@@ -87,6 +88,7 @@ struct link {
 	unsigned int conn_count, lane_count; /* lane_count: up */
 	bool dead_conns, dry, busy;
 	bool congestion_told;
+	int64_t lost_told_us, refused_told_us; /* 0 never */
 	struct pollfd *fds;
 	size_t fds_cap;
 	struct path *paths;
@@ -117,8 +119,8 @@ void slot_tick(struct link *l);
 /* c has its session: it takes its slot, or ends as a duplicate. */
 void slot_fill(struct link *l, struct conn *c);
 /* c, which was in state was, is over. */
-void slot_lost(struct link *l, struct conn *c, enum conn_state was,
-    const struct err *why, unsigned int reason);
+void slot_lost(
+    struct link *l, struct conn *c, enum conn_state was, const struct err *why);
 void slot_rates(struct link *l);
 
 /* session.c */

@@ -17,16 +17,19 @@
 #define SOON_US	       (CLOCK_SECOND_US / 10)
 #define HOLD_US	       (10 * CLOCK_SECOND_US) /* the most after refusals */
 #define LANES_ALIVE_US (60 * CLOCK_SECOND_US)
+#define TELL_US	       (60 * CLOCK_SECOND_US) /* between events of one kind */
 #define GRACE_US       (3 * CLOCK_SECOND_US)
-#define GRACE_FIRST_US CLOCK_SECOND_US
+#define GRACE_FIRST_US (CLOCK_SECOND_US / 4)
 
 /* A fault of a path: kept for its state, an event when it is a new one. */
 static void
 fault(struct link *l, struct path *p, const struct err *why)
 {
 	(void)snprintf(p->st.error, sizeof(p->st.error), "%.150s", why->text);
-	if (p->st.up || strcmp(p->told, p->st.error) == 0)
+	if (p->st.up || strcmp(p->told, p->st.error) == 0 ||
+	    (p->told[0] != '\0' && l->now_us - p->told_us < TELL_US))
 		return;
+	p->told_us = l->now_us;
 	(void)strcpy(p->told, p->st.error);
 	log_event(LOG_LEVEL_WARNING, "link_unreachable",
 	    "the peer cannot be reached", "peer", l->peer, "address",
@@ -228,6 +231,16 @@ slot_fill(struct link *l, struct conn *c)
 	beat_began(l, c);
 }
 
+/* True once a minute: what strangers and bad lines cause must not fill logs. */
+static bool
+seldom(const struct link *l, int64_t *told_us)
+{
+	if (*told_us != 0 && l->now_us - *told_us < TELL_US)
+		return false;
+	*told_us = l->now_us;
+	return true;
+}
+
 /* A connection that was up: another one soon. */
 static void
 lost_up(struct link *l, struct conn *c, const struct err *why)
@@ -250,13 +263,14 @@ lost_up(struct link *l, struct conn *c, const struct err *why)
 		if (s->next_us < l->now_us + SOON_US)
 			s->next_us = l->now_us + SOON_US;
 	}
-	if (why != NULL)
-		log_event(why->kind == ERR_CORRUPT ? LOG_LEVEL_WARNING
-						   : LOG_LEVEL_DEBUG,
-		    "link_connection_lost", "a connection broke", "peer",
-		    l->peer, "kind",
-		    c->kind == FRAME_KIND_BEAT ? "beat" : "lane", "reason",
-		    why->text, NULL);
+	if (why == NULL)
+		return;
+	log_event(why->kind == ERR_CORRUPT && seldom(l, &l->lost_told_us)
+		? LOG_LEVEL_WARNING
+		: LOG_LEVEL_DEBUG,
+	    "link_connection_lost", "a connection broke", "peer", l->peer,
+	    "kind", c->kind == FRAME_KIND_BEAT ? "beat" : "lane", "reason",
+	    why->text, NULL);
 }
 
 /* A dial that failed.  Where the peer says no, waits grow. */
@@ -266,6 +280,11 @@ failed(struct link *l, struct conn *c, const struct err *why)
 	struct path *p = link_conn_path(l, c);
 	struct slot *s = link_conn_slot(l, c);
 	bool silent = why->kind == ERR_IO && why->sys_errno != ECONNREFUSED;
+	/* A reset may be the line's as well. */
+	int64_t most =
+	    why->kind == ERR_REFUSED || why->sys_errno == ECONNREFUSED
+	    ? HOLD_US
+	    : ATTEMPT_US;
 	int64_t wait;
 
 	if (why->kind == ERR_CONFLICT)
@@ -278,7 +297,7 @@ failed(struct link *l, struct conn *c, const struct err *why)
 	wait = SOON_US << s->fails;
 	if (c->kind == FRAME_KIND_BEAT || why->kind == ERR_REFUSED) {
 		p->refused++;
-		p->hold_us = l->now_us + (wait < HOLD_US ? wait : HOLD_US);
+		p->hold_us = l->now_us + (wait < most ? wait : most);
 	} else {
 		s->next_us =
 		    l->now_us + (wait < ATTEMPT_US ? wait : ATTEMPT_US);
@@ -286,20 +305,19 @@ failed(struct link *l, struct conn *c, const struct err *why)
 }
 
 void
-slot_lost(struct link *l, struct conn *c, enum conn_state was,
-    const struct err *why, unsigned int reason)
+slot_lost(
+    struct link *l, struct conn *c, enum conn_state was, const struct err *why)
 {
 	if (was == CONN_UP) {
 		lost_up(l, c, why);
 	} else if (c->dialled && why != NULL) {
 		failed(l, c, why);
-	} else if (!c->dialled && why != NULL && reason != 0) {
-		log_event(LOG_LEVEL_WARNING, "link_refused",
-		    "a connection of somebody else was refused", "peer",
-		    l->peer, "reason", why->text, NULL);
 	} else if (!c->dialled && why != NULL) {
-		log_event(LOG_LEVEL_INFO, "link_refused",
-		    "a connection was not authenticated", "peer", l->peer,
-		    "reason", why->text, NULL);
+		log_event(
+		    why->kind == ERR_REFUSED && seldom(l, &l->refused_told_us)
+			? LOG_LEVEL_WARNING
+			: LOG_LEVEL_DEBUG,
+		    "link_refused", "a connection was not authenticated",
+		    "peer", l->peer, "reason", why->text, NULL);
 	}
 }

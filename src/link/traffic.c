@@ -11,7 +11,8 @@
 static void
 ack_later(struct link *l, struct conn *c)
 {
-	if (c->taken - c->taken_said >= ACK_CHUNKS)
+	/* At once on a young connection: it may not live long. */
+	if (c->taken - c->taken_said >= ACK_CHUNKS || c->taken < ACK_CHUNKS)
 		c->ack_due_us = l->now_us;
 	else if (c->ack_due_us == 0)
 		c->ack_due_us = l->now_us + ACK_US;
