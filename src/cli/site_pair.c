@@ -345,8 +345,11 @@ come(struct cli *cli, const struct site_pair *how, struct err *e)
 		(void)snprintf(
 		    us.addresses, sizeof(us.addresses), "%s", s->listen);
 	sign_key_public(key, us.key);
-	if (pair_dial(fd, code, &us, &other, PAIR_MS, e) == -1)
+	if (pair_dial(fd, code, &us, &other, PAIR_MS, e) == -1) {
+		if (e->kind == ERR_CORRUPT) /* nothing of ours is damaged */
+			e->kind = ERR_REFUSED;
 		return err_ctx(e, "\"%s\"", how->address);
+	}
 	(void)strcpy(p.name, other.name);
 	(void)memcpy(p.key, other.key, sizeof(p.key));
 	place(&p, how->address, other.addresses);

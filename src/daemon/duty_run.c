@@ -120,6 +120,18 @@ run_verify(const struct settings *s, const struct cluster_settings *c, int fd,
 	return rc;
 }
 
+/* The only one that is of a peer. */
+static int
+run_courier(const struct settings *s, const char *peer, struct err *e)
+{
+	const struct peer_settings *p;
+
+	if (peer == NULL)
+		return err_set(e, ERR_USAGE, "name the peer with --cluster");
+	p = settings_peer(s, peer, e);
+	return p == NULL ? -1 : courier_run(s, p, e);
+}
+
 static const struct {
 	const char *name;
 	bool of_cluster;
@@ -193,14 +205,10 @@ run(const struct duty_call *call, const struct settings *s, int fd,
     struct err *e)
 {
 	const struct cluster_settings *c = NULL;
-	const struct peer_settings *p;
 	size_t i;
 
-	(void)fd;
-	if (strcmp(call->name, "courier") == 0) {
-		p = settings_peer(s, call->cluster, e);
-		return p == NULL ? -1 : courier_run(s, p, e);
-	}
+	if (strcmp(call->name, "courier") == 0)
+		return run_courier(s, call->cluster, e);
 	for (i = 0; i < COUNT_OF(runs); i++) {
 		if (strcmp(runs[i].name, call->name) != 0)
 			continue;
@@ -221,9 +229,10 @@ report(const struct duty_call *call, const struct err *e)
 	(void)snprintf(event, sizeof(event), "%s_failed", call->name);
 	log_event(
 	    e->kind == ERR_TRANSIENT ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
-	    event, e->text, "cluster", call->cluster, "kind",
-	    err_kind_name(e->kind), "hint", e->hint[0] == '\0' ? NULL : e->hint,
-	    NULL);
+	    event, e->text,
+	    strcmp(call->name, "courier") == 0 ? "peer" : "cluster",
+	    call->cluster, "kind", err_kind_name(e->kind), "hint",
+	    e->hint[0] == '\0' ? NULL : e->hint, NULL);
 }
 
 int

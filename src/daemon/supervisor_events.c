@@ -79,15 +79,17 @@ supervisor_sink(void *arg, enum log_level level, const char *event,
 	tell_event(arg, m); /* no fact: it was concluded from them */
 }
 
-/* An event of a cluster's duty is one of the cluster. */
+/* An event of a cluster's duty is one of the cluster; a courier's is one of its
+ * peer. */
 static void
-name_cluster(json_t *event, const char *cluster)
+name_thing(json_t *event, const struct duty *y)
 {
 	json_t *values = json_object_get(event, "values");
+	const char *key = strcmp(y->name, "courier") == 0 ? "peer" : "cluster";
 
-	if (json_is_object(values) && cluster[0] != '\0' &&
-	    json_object_get(values, "cluster") == NULL)
-		json_set_str(values, "cluster", cluster);
+	if (json_is_object(values) && y->cluster[0] != '\0' &&
+	    json_object_get(values, key) == NULL)
+		json_set_str(values, key, y->cluster);
 }
 
 static void
@@ -98,7 +100,7 @@ take(struct supervisor *v, const struct duty *y, json_t *m)
 	if (type == NULL)
 		return;
 	if (strcmp(type, "event") == 0) {
-		name_cluster(m, y->cluster);
+		name_thing(m, y);
 		tell_event(v, m);
 	}
 	if (strcmp(type, "sample") == 0) {

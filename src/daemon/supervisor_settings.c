@@ -78,47 +78,47 @@ supervisor_load(struct supervisor *v, struct err *e)
 	return 0;
 }
 
-/* What is known of the peers that we are paired with, as far as it is good. */
-static void
-put_pairings(const struct settings *s, struct buf *out)
+/* What is known of a peer that we are paired with, as far as it is good. */
+static bool
+put_pairing(const struct settings *s, const char *peer, struct buf *out)
 {
 	struct err e = ERR_INIT;
 	struct peer p;
+
+	if (peer_read(s->state_dir, peer, &p, &e) == -1)
+		return false;
+	peer_encode(&p, out);
+	return true;
+}
+
+static void
+put_pairings(const struct settings *s, struct buf *out)
+{
 	size_t i;
 
-	for (i = 0; i < s->peer_count; i++) {
-		if (peer_read(s->state_dir, s->peers[i].name, &p, &e) == 0)
-			peer_encode(&p, out);
-	}
+	for (i = 0; i < s->peer_count; i++)
+		(void)put_pairing(s, s->peers[i].name, out);
 	(void)buf_str(out);
 }
 
-/* One for each peer that we are paired with; it runs with what the clusters
- * share. */
+/* One that is not paired has nothing to do.  A cluster that is not shared with
+ * the peer does not concern its courier. */
 static void
-want_couriers(struct supervisor *v, const struct buf *site)
+want_courier(
+    struct supervisor *v, const struct buf *site, const struct peer_settings *p)
 {
 	const struct settings *s = v->settings;
-	struct peer known;
-	size_t i, k;
+	AUTO_BUF struct buf signature = BUF_INIT;
+	size_t i;
 
-	for (i = 0; i < s->peer_count; i++) {
-		AUTO_BUF struct buf signature = BUF_INIT;
-
-		if (peer_read(s->state_dir, s->peers[i].name, &known, NULL) ==
-		    -1)
-			continue;
-		buf_put(&signature, site->data, site->len);
-		settings_exact_peer(&s->peers[i], &signature);
-		peer_encode(&known, &signature);
-		for (k = 0; k < s->cluster_count; k++)
-			if (settings_shares(
-				&s->clusters[k], s->peers[i].name))
-				settings_exact(
-				    s, &s->clusters[k], &signature);
-		duties_want(v->duties, "courier", s->peers[i].name,
-		    buf_str(&signature));
-	}
+	if (!put_pairing(s, p->name, &signature))
+		return;
+	buf_put(&signature, site->data, site->len);
+	settings_exact_peer(p, &signature);
+	for (i = 0; i < s->cluster_count; i++)
+		if (settings_shares(&s->clusters[i], p->name))
+			settings_exact(s, &s->clusters[i], &signature);
+	duties_want(v->duties, "courier", p->name, buf_str(&signature));
 }
 
 /* It asks anew who is paired, but has the names of peers. */
@@ -162,7 +162,8 @@ supervisor_want(struct supervisor *v)
 	}
 	if (s->listen != NULL)
 		want_listener(v, &site);
-	want_couriers(v, &site);
+	for (i = 0; i < s->peer_count; i++)
+		want_courier(v, &site, &s->peers[i]);
 	buf_clear(&v->pairings_seen);
 	put_pairings(s, &v->pairings_seen);
 	if (s->cluster_count > 0) {

@@ -186,6 +186,7 @@ check_run(const struct settings *s, const struct cluster_settings *c,
 	check_programs(&k);
 	check_receiver(&k);
 	check_lineage(&k);
+	check_link(&k);
 	repo_close(k.repo);
 	return child_check_stop(e);
 }

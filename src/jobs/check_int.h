@@ -35,6 +35,9 @@ void check_programs(struct check *k);
 /* ---- check_connect.c ---- */
 void check_connect(struct check *k); /* and what the server says */
 
+/* ---- check_link.c: other sites ---- */
+void check_link(struct check *k);
+
 /* ---- check_server.c: over k->session ---- */
 void check_server(struct check *k);
 void check_slot_lost(struct check *k, struct session *sql);

@@ -47,6 +47,7 @@ Commands:
   wal        show the WAL that is there
   verify     read back and check what is stored
   expire     remove what the retention no longer keeps
+  site       make two sites known to each other
   events     show what happened
   reload     put a changed configuration into effect
   config     show the effective configuration, or a sample
@@ -121,7 +122,7 @@ END
 with_conf('a section that is not there', "[pgkuar]\nrepository = /x\n",
 	<<'END');
 pgkura: list: CONF:1: there is no section "[pgkuar]"
-HINT:  Sections are [pgkura] and [cluster NAME].
+HINT:  Sections are [pgkura], [cluster NAME] and [peer NAME].
 END
 with_conf('a value out of its range',
 	"${site}[cluster main]\nconninfo = host=x\nkeep_backups = 0\n",

@@ -5,13 +5,17 @@ package Kura::Daemon;
 #	my $d = Kura::Daemon->new(
 #		site => { min_free_bytes => '0' },	# more of [pgkura]
 #		clusters => { main => { conninfo => '...', ... } },
+#			# a conninfo of undef: the line is left out
+#		peers => { osaka => { address => '...', ... } },
 #		in => [$wan->in('tokyo')]);	# words before it (Kura::Wan)
 #	$d->start;
 #	my $status = $d->status;
 #
 #	->dir ->conf ->repository ->state_dir ->runtime_dir ->pid
 #	->init_repository	"pgkura init"
-#	->configure(clusters => {...}[, site => {...}])	write the file anew
+#	->configure(clusters => {...}[, site => {...}][, peers => {...}])	write
+#			the file anew
+#	->pgkura(WORD...)	(status, stdout, stderr) of the command
 #	->start([ENV => value...])	and wait until it answers; dies when it
 #			does not
 #	->stop		SIGTERM; gives the status
@@ -47,7 +51,8 @@ sub new
 	my $self = bless { dir => $dir, site => $arg{site} // {},
 		in => $arg{in} // [] }, $class;
 
-	$self->configure(clusters => $arg{clusters} // { main => {} });
+	$self->configure(clusters => $arg{clusters} // { main => {} },
+		peers => $arg{peers});
 	return $self;
 }
 
@@ -72,7 +77,13 @@ sub configure
 	for my $name (sort keys %{ $arg{clusters} }) {
 		my %cluster = (%defaults, %{ $arg{clusters}{$name} });
 		$text .= "[cluster $name]\n";
-		$text .= "$_ = $cluster{$_}\n" for sort keys %cluster;
+		$text .= "$_ = $cluster{$_}\n"
+		    for grep { defined $cluster{$_} } sort keys %cluster;
+	}
+	for my $name (sort keys %{ $arg{peers} // {} }) {
+		my %peer = %{ $arg{peers}{$name} };
+		$text .= "[peer $name]\n";
+		$text .= "$_ = $peer{$_}\n" for sort keys %peer;
 	}
 	Kura::write_file($self->conf, $text);
 	return;
@@ -86,6 +97,21 @@ sub init_repository
 
 	croak("pgkura init: $err") if $status != 0;
 	return;
+}
+
+sub words
+{
+	my ($self, @words) = @_;
+
+	return (@{ $self->{in} }, 'env', 'PGKURA_CONF=' . $self->conf,
+		Kura::program('pgkura'), @words);
+}
+
+sub pgkura
+{
+	my ($self, @words) = @_;
+
+	return Kura::run($self->words(@words));
 }
 
 sub start
