@@ -1,0 +1,126 @@
+#!/usr/bin/perl
+# Replication over bad lines: HD1, HD2, PA15, PA22, profile W5f.
+
+use strict;
+use warnings;
+
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Test::More;
+use Kura;
+use Kura::Sites;
+use Kura::Wan;
+
+my $why = Kura::Wan::missing();
+plan skip_all => $why if $why;
+my ($major) = grep { $_ >= 15 } Kura::servers();
+plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
+
+my $wan = Kura::Wan->new(sites => [qw(tokyo osaka)], paths => 2,
+	profile => 'S1');
+my $primary = Kura::Cluster->new(major => $major, name => 'main',
+	in => [$wan->in('tokyo')],
+	conf => { max_slot_wal_keep_size => '4GB' })->start;
+my $sites = Kura::Sites->new(wan => $wan,
+	peer => { beat_interval => '500ms', beat_misses => 3 });
+my ($tokyo, $osaka) = map { $sites->site($_) } qw(tokyo osaka);
+$tokyo->cluster('main', conninfo => $primary->conninfo,
+	fast_checkpoint => 'yes', replicate_to => 'osaka');
+$osaka->cluster('main', accept_from => 'tokyo');
+$primary->psql('CREATE TABLE t (n bigserial, at timestamptz DEFAULT now(), pad text)');
+$sites->start;
+$sites->wait_link('tokyo', 'osaka');
+$tokyo->pgkura_ok('a backup', 'backup');
+
+sub flushed { return $primary->psql('SELECT pg_current_wal_flush_lsn()'); }
+
+sub all_there
+{
+	my ($name, $seconds) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return ok($sites->wait_committed('main', 'tokyo', 'osaka', flushed(),
+			$seconds // 90), $name)
+	    || diag(JSON::PP::encode_json($sites->link('tokyo', 'osaka') // {}),
+		    $sites->daemon('tokyo')->err, $sites->daemon('osaka')->err);
+}
+
+sub events
+{
+	my ($name) = @_;
+	my @all = map { JSON::PP::decode_json($_) }
+	    split /\n/, ($tokyo->pgkura('events', '--json', '--count=500'))[1];
+
+	return grep { $_->{event} eq $name } @all;
+}
+
+sub insert
+{
+	my ($rows) = @_;
+
+	$primary->psql("INSERT INTO t (pad) SELECT md5(g::text) FROM"
+		. " generate_series(1, $rows) g");
+	return;
+}
+
+insert(1000);
+all_there('all crosses a line of 100 Mbit/s, 15 ms, 0.1 % loss');
+
+subtest 'HD1: the line is cut under load' => sub {
+	my $load = Kura::spawn($wan->in('tokyo'), Kura::as_user('sh', '-c',
+			'for i in $(seq 1 400); do ' . Kura::client('psql')
+			. " -qX -d '" . $primary->conninfo
+			. "' -c \"INSERT INTO t (pad) VALUES ('\$i')\" || exit 1;"
+			. ' done'));
+
+	$wan->cut;
+	ok(Kura::wait_until(sub { return events('path_down') >= 2 }, 60),
+		'the loss of each path is an event');
+	$load->wait(120);
+	is($load->err, '', 'no commit failed or waited');
+	insert(20000);
+	$wan->heal;
+	all_there('the rest follows by itself');
+	ok(Kura::wait_until(sub { return events('path_up') >= 2 }, 60),
+		'and the paths are up again');
+	my $gaps = $osaka->json('wal', 'gaps');
+	is(scalar @{ $gaps->{gaps} }, 0, 'without a gap');
+};
+
+subtest 'PA22: one path of two' => sub {
+	my $downs = events('path_down');
+
+	$wan->cut(2);
+	ok(Kura::wait_until(sub { return events('path_down') > $downs }, 60),
+		'the loss of one path is an event');
+	insert(20000);
+	all_there('and replication goes on by the other');
+	ok($sites->link('tokyo', 'osaka')->{up}, 'the link is up all the time');
+	$wan->heal(2);
+	ok(Kura::wait_until(sub {
+		my $l = $sites->link('tokyo', 'osaka');
+		return !grep { !$_->{up} } @{ $l->{paths} };
+	}, 60), 'both paths are up again');
+};
+
+subtest 'W5f: damaged bytes with right checksums' => sub {
+	$wan->set('corrupt=1', 'repair=on');
+	insert(30000);
+	all_there('work goes on', 180);
+	my $lost = $sites->link('tokyo', 'osaka')->{lanes_lost};
+
+	ok($lost > 0, "connections were lost over it: $lost");
+	$wan->set('corrupt=0');
+};
+
+subtest 'the other site is whole' => sub {
+	$osaka->pgkura_ok('verify', 'verify');
+	my $copy = $osaka->dir . '/copy';
+	$osaka->pgkura_ok('restore', 'restore', "--to=$copy");
+	my $restored = $osaka->restored(of => $primary, to => $copy)->start;
+	$restored->wait_for('SELECT NOT pg_is_in_recovery()');
+	is($restored->psql('SELECT count(*), max(n), sum(hashtext(pad)) FROM t'),
+		$primary->psql('SELECT count(*), max(n), sum(hashtext(pad)) FROM t'),
+		'equal data');
+	$restored->stop;
+};
+done_testing();
