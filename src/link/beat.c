@@ -30,6 +30,8 @@ beat_heard(struct link *l, struct conn *c)
 
 	c->heard_us = l->now_us;
 	c->probe = false;
+	if (c->stalled)
+		stall_over(l, c);
 	p->st.heard_us = p->alive_us = l->now_us;
 	l->st.heard_us = l->now_us;
 	if (!p->st.up)

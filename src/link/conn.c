@@ -118,6 +118,8 @@ conn_waiting(const struct conn *c)
 void
 conn_consume(struct conn *c, size_t len)
 {
+	if (len == 0)
+		return;
 	c->in.len -= len;
 	if (c->in.len > 0)
 		(void)memmove(c->in.data, c->in.data + len, c->in.len);

@@ -188,9 +188,8 @@ read_turn(struct link *l, struct conn *c)
 	} while (rc == 1 && c->state != CONN_DEAD && got < READ_TURN_BYTES);
 }
 
-/* Of several attempts the first to get through TLS goes on. */
-static void
-end_siblings(struct link *l, struct conn *c)
+void
+link_conn_alone(struct link *l, struct conn *c)
 {
 	struct conn *o;
 
@@ -218,7 +217,7 @@ link_conn_turn(struct link *l, struct conn *c, short revents)
 		if (rc == 1) {
 			c->state = CONN_HELLO;
 			if (c->dialled) {
-				end_siblings(l, c);
+				link_conn_alone(l, c);
 				session_greet(l, c);
 			}
 		}

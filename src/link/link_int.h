@@ -109,6 +109,8 @@ void link_conn_turn(struct link *l, struct conn *c, short revents);
  * a word. */
 void link_conn_end(
     struct link *l, struct conn *c, const struct err *why, unsigned int reason);
+/* c is good: other attempts for its slot that are not through TLS end. */
+void link_conn_alone(struct link *l, struct conn *c);
 /* Free those that are over. */
 void link_conn_sweep(struct link *l);
 struct path *link_conn_path(struct link *l, const struct conn *c);
@@ -149,6 +151,8 @@ int64_t traffic_acks(struct link *l);
 /* stall.c */
 void stall_tick(struct link *l);
 void stall_progress(struct link *l, struct conn *c);
+/* c, which had stalled, goes on. */
+void stall_over(struct link *l, struct conn *c);
 void stall_small(struct link *l, struct path *p);
 int64_t stall_limit_us(struct link *l, const struct conn *c);
 

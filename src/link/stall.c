@@ -68,6 +68,14 @@ stall_progress(struct link *l, struct conn *c)
 		p->stuck = 0;
 }
 
+void
+stall_over(struct link *l, struct conn *c)
+{
+	c->stalled = false;
+	held_row_revived(&l->held, &c->row);
+	link_conn_alone(l, c);
+}
+
 static void
 tick_conn(struct link *l, struct conn *c)
 {
@@ -93,8 +101,7 @@ tick_conn(struct link *l, struct conn *c)
 		    "nothing moves on a connection", "peer", l->peer, "kind",
 		    c->kind == FRAME_KIND_BEAT ? "beat" : "lane", NULL);
 	} else if (c->stalled && l->now_us - last < ASK_US) {
-		c->stalled = false;
-		held_row_revived(&l->held, &c->row);
+		stall_over(l, c);
 	}
 }
 
