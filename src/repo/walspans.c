@@ -22,7 +22,7 @@ add(struct spans *s, uint32_t timeline, uint64_t start_lsn, uint64_t end_lsn,
 {
 	struct wal_span *last = s->count == 0 ? NULL : &s->list[s->count - 1];
 
-	if (last != NULL && last->timeline == timeline && !last->open_end &&
+	if (last != NULL && last->timeline == timeline &&
 	    last->end_lsn == start_lsn) {
 		last->end_lsn = end_lsn;
 		last->open_end = open_end;

@@ -44,6 +44,40 @@ wal_tail_raw(const struct lineage *l, const char *name, uint8_t *data,
 	return 1;
 }
 
+/*
+ * The full open segment in data ends in a record that goes on behind it: does
+ * that record end, right, in the open segments that follow?
+ */
+static bool
+ends_behind(const struct lineage *l, uint32_t timeline, uint64_t lsn,
+    const uint8_t *data)
+{
+	uint32_t bytes = l->facts.segment_bytes, len = bytes;
+	AUTO_WALINDEXER struct walindexer *ix =
+	    wal_indexer_at(l, timeline, lsn);
+	AUTO_FREE uint8_t *next = mem_alloc(bytes);
+	uint64_t end_lsn = lsn + bytes;
+	char name[WAL_NAME_BYTES];
+
+	if (walindexer_feed(ix, data, bytes, NULL) == -1)
+		return false;
+	for (lsn = end_lsn; len == bytes; lsn += bytes) {
+		AUTO_WALINDEX struct walindex x = { 0 };
+		int rc;
+
+		walindexer_cut(ix, &x);
+		(void)wal_name(timeline, lsn, bytes, name);
+		if (wal_tail_raw(l, name, next, &len, NULL) != 1)
+			return false;
+		rc = walindexer_feed(ix, next, len, NULL);
+		if (walindexer_valid_end(ix) > end_lsn)
+			return true;
+		if (rc == -1)
+			return false;
+	}
+	return false;
+}
+
 int
 wal_tail_open(const struct lineage *l, const char *name, uint8_t *out,
     uint32_t *valid_len, struct err *e)
@@ -61,6 +95,9 @@ wal_tail_open(const struct lineage *l, const char *name, uint8_t *out,
 		return found;
 	if (wal_check_prefix(l, timeline, lsn, data, len, valid_len, e) == -1)
 		return err_ctx(e, "open WAL segment \"%s\"", name);
+	if (len == bytes && *valid_len < bytes &&
+	    ends_behind(l, timeline, lsn, data))
+		*valid_len = bytes;
 	(void)memset(data + *valid_len, 0, bytes - *valid_len);
 	return 1;
 }
@@ -170,9 +207,10 @@ wal_read_tail(const struct lineage *l, const char *name, uint8_t *out,
     size_t *valid_len, struct err *e)
 {
 	struct err local = ERR_INIT;
-	int round, found;
+	int round, found = 0;
 
-	/* Between two looks the open segment may have become a whole one. */
+	/* Between two looks the open segment may have become a whole one, or
+	 * those behind it, in which its last record ends. */
 	for (round = 0; round < 2; round++) {
 		if (wal_read_segment(l, name, out, &local) == 0) {
 			*valid_len = l->facts.segment_bytes;
@@ -183,10 +221,16 @@ wal_read_tail(const struct lineage *l, const char *name, uint8_t *out,
 				*e = local;
 			return -1;
 		}
+		if (found == 1)
+			return 0;
 		found = read_unfinished(l, name, out, valid_len, e);
-		if (found != 0)
-			return found == 1 ? 0 : -1;
+		if (found == -1)
+			return -1;
+		if (*valid_len == l->facts.segment_bytes)
+			return 0;
 	}
+	if (found == 1)
+		return 0;
 	return err_set(e, ERR_NOT_FOUND,
 	    "WAL segment \"%.64s\" of cluster \"%s\" is not in the repository",
 	    name, l->cluster);

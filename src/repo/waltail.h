@@ -22,7 +22,8 @@ int wal_tail_raw(const struct lineage *l, const char *name, uint8_t *out,
 
 /*
  * What of the open segment name is here: its bytes into out (segment_bytes, the
- * rest zero; may be NULL), *valid_len of them WAL.  1 found, 0 not, -1 error.
+ * rest zero; may be NULL), *valid_len of them WAL, up to the last whole record;
+ * all when that one ends in open segments behind.  1 found, 0 not, -1 error.
  */
 int wal_tail_open(const struct lineage *l, const char *name, uint8_t *out,
     uint32_t *valid_len, struct err *e);

@@ -89,6 +89,40 @@ check_full_ones(void)
 	    "a full last one waits for the record that crosses its end");
 }
 
+/* Killed before it stored them, and no receiver comes any more: what is open is
+ * read as it is, over the record that crosses a border. */
+static void
+check_read_as_it_is(void)
+{
+	AUTO_WALMAKER struct walmaker m;
+	AUTO_FREE struct wal_span *spans = NULL;
+	AUTO_FREE uint8_t *out = mem_alloc(SEGMENT_BYTES);
+	char name[WAL_NAME_BYTES];
+	struct err e = ERR_INIT;
+	size_t count = 0, len = 0;
+
+	make(&m);
+	forget_all();
+	leave(1, wal_segment_of(&m, 0), SEGMENT_BYTES);
+	leave(2, wal_segment_of(&m, 1), SEGMENT_BYTES);
+	leave(3, wal_segment_of(&m, 2), 100000);
+	tap_ok(wal_spans(&lineage, &spans, &count, &e) == 0 && count == 1 &&
+		spans[0].open_end && spans[0].end_lsn > AT(3) + 90000,
+	    "open segments are one span without a hole (%s)", e.text);
+	tap_ok(wal_read_tail(&lineage, wal_name(1, AT(1), SEGMENT_BYTES, name),
+		   out, &len, &e) == 0 &&
+		len == SEGMENT_BYTES &&
+		memcmp(out, wal_segment_of(&m, 0), len) == 0,
+	    "and read up to the border (%s)", e.text);
+	m.out.data[2 * SEGMENT_BYTES - 1] ^= 1; /* in the record that crosses */
+	leave(2, wal_segment_of(&m, 1), SEGMENT_BYTES);
+	tap_ok(wal_read_tail(&lineage, wal_name(1, AT(2), SEGMENT_BYTES, name),
+		   out, &len, &e) == 0 &&
+		len < SEGMENT_BYTES && len > SEGMENT_BYTES - 10000,
+	    "unless that record is broken: then it ends before it (%s)",
+	    e.text);
+}
+
 static void
 check_switch(void)
 {
@@ -202,6 +236,7 @@ main(void)
 	(void)scratch_enter();
 	r = wal_scratch_repo(&lineage);
 	check_full_ones();
+	check_read_as_it_is();
 	check_switch();
 	check_broken_border();
 	check_giant_record();
