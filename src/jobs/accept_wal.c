@@ -70,7 +70,9 @@ end_timeline(struct accept_wal *a, struct err *e)
 {
 	struct stream *s = &a->stream;
 
-	if (stream_release(s, e) == -1 || stream_sync(s, e) == -1)
+	/* The last one becomes a partial only behind those before it. */
+	if (stream_release(s, e) == -1 || stream_sync(s, e) == -1 ||
+	    publisher_reap(s->publisher, true, e) == -1)
 		return -1;
 	if (s->current != NULL) {
 		if (wal_open_to_partial(s->current->open, e) == -1)
@@ -97,10 +99,9 @@ take_piece(struct accept_wal *a, const struct piece *p, struct err *e)
 static int
 pause_between(struct accept_wal *a, struct err *e)
 {
-	if (stream_is_pending(&a->stream) ||
-	    !publisher_idle(a->stream.publisher))
-		return stream_sync(&a->stream, e);
-	return 0;
+	if (stream_is_pending(&a->stream) && stream_sync(&a->stream, e) == -1)
+		return -1;
+	return publisher_reap(a->stream.publisher, true, e);
 }
 
 static void *

@@ -59,7 +59,8 @@ publisher_put(struct publisher *p, struct receive_segment *s, struct err *e);
 int publisher_reap(struct publisher *p, bool wait, struct err *e);
 /* Up to where everything is stored, or synced in open files. */
 uint64_t publisher_durable(struct publisher *p);
-bool publisher_idle(const struct publisher *p);
+/* Is everything that was put? */
+bool publisher_all_durable(const struct publisher *p);
 /* After a failure: make what is not stored durable in its open file, in order.
  */
 int publisher_save(struct publisher *p, struct err *e);

@@ -165,12 +165,6 @@ publisher_free(struct publisher *p)
 	free(p);
 }
 
-bool
-publisher_idle(const struct publisher *p)
-{
-	return p->first == NULL;
-}
-
 /* Is it through?  Waits for that when wait.  *err is then how it went. */
 static bool
 is_done(
@@ -192,6 +186,17 @@ move_durable(struct publisher *p, uint64_t lsn)
 {
 	if (lsn > p->durable_lsn)
 		p->durable_lsn = lsn;
+}
+
+bool
+publisher_all_durable(const struct publisher *p)
+{
+	const struct receive_segment *s;
+
+	for (s = p->first; s != NULL; s = s->next)
+		if (wal_open_synced_end(s->open) < s->end_lsn)
+			return false;
+	return true;
 }
 
 uint64_t

@@ -113,7 +113,9 @@ end_timeline(struct stream *s, const struct walstream_message *m, struct err *e)
 	struct receiver *r = s->r;
 
 	tell_switch(s, m);
-	if (stream_release(s, e) == -1 || stream_sync(s, e) == -1)
+	/* The last one becomes a partial only behind those before it. */
+	if (stream_release(s, e) == -1 || stream_sync(s, e) == -1 ||
+	    publisher_reap(s->publisher, true, e) == -1)
 		return -1;
 	if (s->current != NULL) {
 		if (wal_open_to_partial(s->current->open, e) == -1)
@@ -136,8 +138,7 @@ end_timeline(struct stream *s, const struct walstream_message *m, struct err *e)
 static int
 on_pause(struct stream *s, struct err *e)
 {
-	if (s->received_lsn > stream_durable(s) ||
-	    !publisher_idle(s->publisher))
+	if (stream_is_pending(s))
 		return stream_sync(s, e);
 	/* The server has been quiet for a while: the record that crosses the
 	 * end of the held segment may never be finished. */

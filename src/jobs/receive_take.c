@@ -50,7 +50,7 @@ stream_durable(const struct stream *s)
 {
 	uint64_t lsn = publisher_durable(s->publisher), synced;
 
-	if (!publisher_idle(s->publisher))
+	if (!publisher_all_durable(s->publisher))
 		return lsn;
 	if (s->held != NULL) {
 		synced = wal_open_synced_end(s->held->open);
@@ -69,8 +69,10 @@ stream_durable(const struct stream *s)
 int
 stream_sync(struct stream *s, struct err *e)
 {
+	bool wait = !publisher_all_durable(s->publisher);
+
 	s->unsynced_us = 0;
-	if (publisher_reap(s->publisher, true, e) == -1 ||
+	if (publisher_reap(s->publisher, wait, e) == -1 ||
 	    (s->held != NULL && wal_open_sync(s->held->open, e) == -1) ||
 	    (s->current != NULL && wal_open_sync(s->current->open, e) == -1))
 		return -1;
