@@ -73,6 +73,11 @@ subtest 'from a standby, over a promotion' => sub {
 	$primary->wait_replay($standby);
 	$site->cluster('main', conninfo => $primary->conninfo, slot => 'none',
 		backup_conninfo => $standby->conninfo);
+	# A standby's backup begins at its last restart point: that is to lie where
+	# the receiver begins, or behind.
+	$primary->psql('CHECKPOINT');
+	$primary->wait_replay($standby);
+	$standby->psql('CHECKPOINT');
 	my $receiver = $site->receive('main');
 	# A standby's backup ends where it has replayed: keep it moving.
 	my $load = Kura::spawn('sh', '-c', 'while :; do '
