@@ -27,8 +27,8 @@ stream_begin(struct stream *s, struct receiver *r)
 {
 	s->r = r;
 	s->received_lsn = r->plan.start_lsn;
-	s->ix = wal_indexer_at(
-	    &r->lineage, r->plan.timeline, r->plan.start_lsn);
+	s->ix =
+	    wal_indexer_at(&r->lineage, r->plan.timeline, r->plan.start_lsn);
 	s->publisher = publisher_new(
 	    &r->lineage, r->cluster->compress_level, r->plan.start_lsn);
 }
