@@ -161,6 +161,20 @@ subtest 'reading ahead' => sub {
 		ok(Kura::slurp($to) eq Kura::slurp($primary->pgdata . '/pg_wal/'
 			    . name($n)), 'and is the right one');
 	}
+	SKIP: {
+		my (undef, $type) = Kura::run('stat', '-f', '-c', '%T', $folder);
+		skip 'no page cache to look at', 1 if $type !~ /ext|xfs/
+		    || !grep { -x "$_/fincore" } split /:/, $ENV{PATH};
+		my $in_cache = sub {
+			(Kura::run('fincore', '-bnro', 'RES', "$folder/replayed"))[1]
+		};
+		link($to, "$folder/replayed") or die "link: $!";
+		cmp_ok($in_cache->(), '>', 0, 'the last one is in the page cache');
+		Kura::wait_until(sub { -e "$ahead/" . name($first + 9) }, 20);
+		is(get(name($first + 9), '--ahead=3'), 0, 'when another is taken');
+		ok(Kura::wait_until(sub { $in_cache->() == 0 }, 20),
+			'it leaves the page cache');
+	}
 	is(get(name($first + 20), '--ahead=3'), 0, 'another one is fetched');
 	ok(Kura::wait_until(sub {
 		join(' ', sort($ready->())) eq join(' ', map { name($first + $_) } 21 .. 23);
