@@ -55,6 +55,16 @@ decide_fresh(const struct decide_settings *s, const struct decide_facts *f,
 	return says->heard && f->now_us - says->heard_us <= decide_detect_us(s);
 }
 
+bool
+decide_current(const struct decide_settings *s, const struct decide_facts *f,
+    enum record_seat seat)
+{
+	const struct decide_says *says = &f->says[seat];
+
+	return says->heard && says->echo_us >= 0 &&
+	    f->now_us - says->echo_us <= decide_detect_us(s);
+}
+
 uint64_t
 decide_superseded_by(const struct decide_facts *f)
 {
@@ -179,10 +189,15 @@ primary_reason(const struct decide_settings *s, const struct decide_facts *f)
 	if (decide_fresh(s, f, peer_of(f)) && peer->role == ROLE_PRIMARY &&
 	    peer->writable && peer->held >= r->held)
 		return REASON_OTHER_PRIMARY;
-	if (!decide_leased(r))
-		return REASON_MANUAL;
 	if (r->waived != 0 && r->waived == r->held)
 		return REASON_WAIVED;
+	/* The hook may have switched this machine off, and somebody on again. */
+	if (r->fence == FENCE_HOOK && !f->writable &&
+	    (!decide_current(s, f, peer_of(f)) || peer->taking ||
+		peer->role != ROLE_STANDBY))
+		return REASON_PEER_UNHEARD;
+	if (!decide_leased(r))
+		return REASON_MANUAL;
 	if (f->voter == NULL ||
 	    f->voter->lease_until - f->now_us <= s->stop_margin_us)
 		return REASON_NO_LEASE;
@@ -215,7 +230,8 @@ decide_may_start(const struct decide_settings *s, const struct decide_facts *f,
 }
 
 enum record_role
-decide_role_again(const struct decide_facts *f, uint64_t *held)
+decide_role_again(const struct decide_settings *s, const struct decide_facts *f,
+    uint64_t *held)
 {
 	const struct decide_says *peer = &f->says[peer_of(f)];
 	const struct decide_says *witness = &f->says[SEAT_WITNESS];
@@ -223,14 +239,20 @@ decide_role_again(const struct decide_facts *f, uint64_t *held)
 	enum record_seat holder;
 
 	*held = 0;
-	if (!peer->heard || peer->voter_lost ||
-	    (f->witness && (!witness->heard || witness->voter_lost)))
+	if (!decide_current(s, f, peer_of(f)) || peer->voter_lost ||
+	    (f->witness &&
+		(!decide_current(s, f, SEAT_WITNESS) || witness->voter_lost)))
 		return ROLE_UNKNOWN;
 	number = peer->number;
 	holder = peer->holder;
 	if (f->witness && witness->number > number) {
 		number = witness->number;
 		holder = witness->holder;
+	}
+	/* Also what this site itself asked for, or was ordered to hold. */
+	if (f->voter != NULL && f->voter->record.number > number) {
+		number = f->voter->record.number;
+		holder = f->voter->record.holder;
 	}
 	if (number == 0 || peer->handover == HANDOVER_GIVEN ||
 	    peer->handover == HANDOVER_TAKING)

@@ -86,6 +86,18 @@ int64_t decide_takeover_us(const struct decide_settings *s, int64_t lease_us,
 struct decide_says {
 	bool heard;	  /* anything since this process began */
 	int64_t heard_us; /* when, on any path; of a heartbeat or any bytes */
+	/* Which of its heartbeats: a random number of its process, and its
+	 * CLOCK_BOOTTIME when it was sent. */
+	uint64_t process;
+	uint64_t beat_us;
+	/* The last heartbeat of each that it had then. */
+	struct {
+		uint64_t process;
+		uint64_t beat_us;
+	} echo[SEATS];
+	/* When the one of ours was sent that it had then; -1: none.  What it
+	 * says is not older than that, however long it was on its way. */
+	int64_t echo_us;
 	enum record_role role;
 	uint64_t held; /* the highest term it held itself */
 	uint64_t superseded_by;
@@ -95,6 +107,7 @@ struct decide_says {
 	bool automatic; /* its setting */
 	bool writable;	/* its server takes writes */
 	bool taking;	/* it asks for the term, to promote */
+	bool waived;	/* role.waived: it starts without asking anybody */
 	bool maintenance;
 	bool clean_stop;
 	bool fenced;
@@ -119,6 +132,7 @@ enum decide_hook { HOOK_NOT_RUN, HOOK_RUNNING, HOOK_OK, HOOK_FAILED };
 struct decide_facts {
 	int64_t now_us;
 	enum record_seat self;
+	uint64_t process; /* a random number of this process */
 	const struct record_role_file *role; /* NULL: gone or damaged */
 	const struct voter *voter;
 	struct decide_says says[SEATS];	   /* of self: nothing */
@@ -129,6 +143,8 @@ struct decide_facts {
 	bool promotable;
 	int64_t rpo_us; /* what a promotion now would lose; -1: not known */
 	int64_t since_automatic_us; /* last automatic promotion; -1: never */
+	/* Of the hook as started since the last EVENT_TAKING, where the caller
+	 * forgets what an earlier one proved. */
 	enum decide_hook hook;
 	/* The server of a primary: */
 	enum watch_verdict server;
@@ -183,6 +199,8 @@ enum decide_reason {
 	REASON_NO_LEASE, /* of a primary under the lease rules */
 	REASON_LEASE,
 	REASON_WAIVED,
+	REASON_PEER_UNHEARD,
+	REASON_PEER_WAIVED,
 	REASON_MANUAL, /* no automatic failover: nobody else promotes itself */
 	REASON_MANUAL_PEER, /* ... so an operator must decide here */
 	REASON_NO_FENCE,
@@ -208,8 +226,8 @@ enum decide_act {
 	DECIDE_RUN_HOOK,   /* the fence hook */
 	DECIDE_DO_PROMOTE, /* write the role (primary, held = number), then
 			      promote; a drill ends */
-	DECIDE_DO_FORCE, /* voter_force() number, then as DECIDE_DO_PROMOTE, with
-			    role.waived = number */
+	DECIDE_DO_FORCE, /* voter_force() from number on; what it gives is held
+			    and role.waived, and then as DECIDE_DO_PROMOTE */
 	DECIDE_STOP	 /* stop the server (immediate), acknowledge nothing */
 };
 
@@ -269,8 +287,8 @@ bool decide_may_start(const struct decide_settings *s,
  * A role that was lost may be taken back when both others have answered and
  * agree: the role to write, and held; ROLE_UNKNOWN when they do not.
  */
-enum record_role
-decide_role_again(const struct decide_facts *f, uint64_t *held);
+enum record_role decide_role_again(const struct decide_settings *s,
+    const struct decide_facts *f, uint64_t *held);
 
 /* "normal", "path lost", ... */
 const char *decide_state_name(enum decide_state s);

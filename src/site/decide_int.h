@@ -23,6 +23,9 @@ struct decide_look {
 /* Heard of within the detection time. */
 bool decide_fresh(const struct decide_settings *s, const struct decide_facts *f,
     enum record_seat seat);
+/* ... and what it said is not older than that either. */
+bool decide_current(const struct decide_settings *s,
+    const struct decide_facts *f, enum record_seat seat);
 /* The highest term that another site says it held; 0: none above held. */
 uint64_t decide_superseded_by(const struct decide_facts *f);
 /* Whether a question for a term is due; notes it. */

@@ -6,7 +6,7 @@
  */
 
 /*
- * A number above the present one may be asked for while the lease runs, or when
+ * A number above the one that was held may be asked for while the lease runs, or when
  * the other data site says that it is a standby and held nothing later: a
  * primary that was cut off does not take the term back from its successor.
  */
@@ -16,8 +16,9 @@ may_raise(const struct decide_look *l)
 	const struct decide_says *peer = &l->f->says[l->peer];
 
 	return voter_holds(l->f->voter, l->f->now_us) ||
-	    (decide_fresh(l->s, l->f, l->peer) && peer->role == ROLE_STANDBY &&
-		!peer->taking && peer->held <= l->f->role->held &&
+	    (decide_current(l->s, l->f, l->peer) &&
+		peer->role == ROLE_STANDBY && !peer->taking &&
+		peer->held <= l->f->role->held &&
 		peer->handover == HANDOVER_NONE);
 }
 
@@ -25,13 +26,12 @@ static void
 renew(struct decide_look *l)
 {
 	const struct voter *v = l->f->voter;
-	uint64_t number = voter_next_number(v);
+	uint64_t number = voter_next_number(v, 1);
 
 	if (v->lost || l->f->role->fenced ||
 	    v->lease_until - l->f->now_us > v->lease_us / 4 * 3)
 		return;
-	if ((number > v->record.number || v->record.holder != v->self) &&
-	    !may_raise(l))
+	if (number != l->f->role->held && !may_raise(l))
 		return;
 	if (decide_ask_due(l))
 		l->out->ask = number;
@@ -103,6 +103,11 @@ decide_primary(struct decide_look *l)
 		return;
 	}
 	out->may_ack = out->may_write;
+	/* The order holds until the other site follows: only then can it have
+	 * taken over when next nothing is heard. */
+	out->clear_waived = l->f->role->waived != 0 &&
+	    decide_current(l->s, l->f, l->peer) &&
+	    l->f->says[l->peer].role == ROLE_STANDBY;
 	if (!out->may_write && l->f->writable)
 		out->act = DECIDE_STOP;
 }

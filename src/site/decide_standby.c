@@ -53,6 +53,11 @@ automatic_obstacle(const struct decide_look *l)
 		return REASON_VOTER_LOST;
 	if (by_votes(l) && !decide_fresh(s, f, SEAT_WITNESS))
 		return REASON_WITNESS_SILENT;
+	/* A primary that was switched off must know that it is to ask first. */
+	if (f->role->fence == FENCE_HOOK && !f->says[l->peer].heard)
+		return REASON_PEER_UNHEARD;
+	if (f->role->fence == FENCE_HOOK && f->says[l->peer].waived)
+		return REASON_PEER_WAIVED;
 	if (f->role->fence == FENCE_HOOK && f->hook == HOOK_FAILED)
 		return REASON_HOOK_FAILED;
 	if (!f->promotable)
@@ -102,22 +107,22 @@ take(struct decide_look *l)
 {
 	const struct decide_facts *f = l->f;
 	struct decide_verdict *out = l->out;
+	bool begins = !l->d->taking;
 
-	if (!l->d->taking)
+	if (begins)
 		out->events |= EVENT_TAKING;
 	l->d->taking = true;
 	out->state = DECIDE_TAKING;
 	out->reason = REASON_NONE;
 	if (f->order == ORDER_FORCE ||
 	    (f->order == ORDER_FAILOVER && !by_votes(l))) {
-		promote(l, DECIDE_DO_FORCE, voter_next_number(f->voter));
+		promote(l, DECIDE_DO_FORCE, f->role->held + 1);
 		return;
 	}
 	if (!by_votes(l)) {
-		if (f->hook == HOOK_OK)
-			promote(
-			    l, DECIDE_DO_FORCE, voter_next_number(f->voter));
-		else
+		if (f->hook == HOOK_OK && !begins)
+			promote(l, DECIDE_DO_FORCE, f->role->held + 1);
+		else if (begins || f->hook == HOOK_NOT_RUN)
 			out->act = DECIDE_RUN_HOOK;
 		return;
 	}
@@ -130,7 +135,7 @@ take(struct decide_look *l)
 	out->reason = REASON_NO_VOTES;
 	prepare_command(l, true);
 	if (decide_ask_due(l))
-		out->ask = voter_next_number(f->voter);
+		out->ask = voter_next_number(f->voter, f->role->held + 1);
 }
 
 /* An operator ordered a failover, and the peer's server is not up. */
@@ -216,13 +221,21 @@ peer_lives(struct decide_look *l)
 static void
 begin_silence(struct decide_look *l)
 {
+	int64_t since_us = l->last_sign_us + decide_detect_us(l->s);
 	struct decide *d = l->d;
 
-	if (d->silent_us != -1)
-		return;
-	d->silent_us = l->f->now_us;
-	d->rpo_us = l->f->rpo_us;
-	l->out->events |= EVENT_PEER_SILENT;
+	if (d->silent_us == -1) {
+		d->silent_us = l->f->now_us;
+		d->rpo_us = l->f->rpo_us;
+		l->out->events |= EVENT_PEER_SILENT;
+	} else if (d->silent_us < since_us) {
+		/* The witness told late of a sign of life since then. */
+		d->silent_us = since_us;
+		d->taking = false;
+		if (d->hold_us != -1)
+			l->out->events |= EVENT_HOLD_ENDS;
+		d->hold_us = -1;
+	}
 }
 
 /* Silent, and nobody ordered anything but perhaps the end of the hold. */
@@ -261,10 +274,11 @@ peer_silent(struct decide_look *l)
 {
 	const struct decide_facts *f = l->f;
 	struct decide_verdict *out = l->out;
+	struct decide *d = l->d;
 	enum decide_reason obstacle, why = REASON_NONE;
 
 	begin_silence(l);
-	out->loss_us = l->d->rpo_us;
+	out->loss_us = d->rpo_us;
 	if (f->order == ORDER_FAILOVER || f->order == ORDER_FORCE) {
 		ordered(l);
 		return;
@@ -273,18 +287,18 @@ peer_silent(struct decide_look *l)
 	out->clear_canceled = f->role->canceled && f->order == ORDER_CONFIRM;
 	if (announced(l, &why) ||
 	    (f->role->canceled && f->order != ORDER_CONFIRM)) {
-		if (l->d->hold_us != -1)
+		if (d->hold_us != -1)
 			out->events |= EVENT_HOLD_ENDS;
-		l->d->hold_us = -1;
-		l->d->taking = false;
+		d->hold_us = -1;
+		d->taking = false;
 		out->state =
 		    why == REASON_NONE ? DECIDE_CANCELED : DECIDE_MAINTENANCE;
 		out->reason = why == REASON_NONE ? REASON_CANCELED : why;
 		out->order_done = f->order != ORDER_NONE;
 		prepare_command(l, false);
 	} else if (obstacle == REASON_MANUAL_PEER) {
-		l->d->hold_us = -1;
-		l->d->taking = false;
+		d->hold_us = -1;
+		d->taking = false;
 		out->state = DECIDE_PEER_SILENT;
 		out->reason = obstacle;
 		out->order_done = f->order != ORDER_NONE;
@@ -292,6 +306,8 @@ peer_silent(struct decide_look *l)
 	} else {
 		count_down(l, obstacle);
 	}
+	/* Votes for what is not done now: give them back. */
+	out->release = !d->taking && voter_holds(f->voter, f->now_us);
 }
 
 void

@@ -34,6 +34,9 @@ static const char *const reasons[] = {
 	[REASON_NO_LEASE] =
 	    "there is no lease: neither the other site nor the witness renews it",
 	[REASON_LEASE] = "this site has a lease",
+	[REASON_PEER_UNHEARD] = "nothing was heard of the other site's role",
+	[REASON_PEER_WAIVED] =
+	    "the other site was started by order, and may start again by itself",
 	[REASON_WAIVED] = "an operator ordered it without a lease",
 	[REASON_MANUAL] = "this site is the primary, and failover is manual",
 	[REASON_MANUAL_PEER] = "failover is manual",

@@ -88,15 +88,14 @@ begin(const struct handover_facts *f, struct handover_step *out)
 static void
 take(const struct handover_facts *f, struct handover_step *out)
 {
-	uint64_t term = f->peer.handover_term, next;
+	uint64_t term = f->peer.handover_term;
 
 	if (f->voter == NULL || f->voter->lost) {
 		say(out, HANDOVER_WAIT,
 		    "the record of this site's votes is gone");
 		return;
 	}
-	next = voter_next_number(f->voter);
-	out->term = next > term ? next : term;
+	out->term = voter_next_number(f->voter, term);
 	out->role = ROLE_PRIMARY;
 	if (!leased(f)) {
 		/* Nobody else can take it: the giver's word is durable. */
@@ -144,8 +143,6 @@ announced(const struct handover_facts *f, struct handover_step *out)
 static void
 stopped(const struct handover_facts *f, struct handover_step *out)
 {
-	uint64_t next;
-
 	out->abortable = true;
 	if (f->aborted) {
 		abort_it(f, out, "the operator or a failed step stopped it");
@@ -159,11 +156,11 @@ stopped(const struct handover_facts *f, struct handover_step *out)
 	} else if (f->voter == NULL || f->voter->lost) {
 		abort_it(f, out, "the record of this site's votes is gone");
 	} else {
-		next = voter_next_number(f->voter);
 		write_state(out, HANDOVER_GIVE, HANDOVER_GIVEN,
 		    "the other site has all");
 		out->role = ROLE_STANDBY;
-		out->term = next > f->role->held ? next : f->role->held + 1;
+		/* Above all that is known; the taker may take a higher one. */
+		out->term = voter_next_number(f->voter, f->role->held + 1) + 1;
 		out->position = f->role->handover_position;
 	}
 }

@@ -44,6 +44,7 @@ static const struct {
 	{ MESSAGE_MAINTENANCE, offsetof(struct decide_says, maintenance) },
 	{ MESSAGE_CLEAN_STOP, offsetof(struct decide_says, clean_stop) },
 	{ MESSAGE_FENCED, offsetof(struct decide_says, fenced) },
+	{ MESSAGE_WAIVED, offsetof(struct decide_says, waived) },
 };
 
 static bool *
@@ -72,6 +73,12 @@ encode_says(struct place *w, struct decide_says says)
 	put64(w, says.superseded_by);
 	put64(w, says.number);
 	put64(w, says.handover_term);
+	put64(w, says.process);
+	put64(w, says.beat_us);
+	for (seat = 0; seat < SEATS; seat++) {
+		put64(w, says.echo[seat].process);
+		put64(w, says.echo[seat].beat_us);
+	}
 	for (seat = 0; seat < SEATS; seat++)
 		put64(w, (uint64_t)says.saw_us[seat]);
 }
@@ -153,6 +160,12 @@ decode_says(struct cursor *c, struct decide_says *says)
 	says->superseded_by = cursor_le64(c);
 	says->number = cursor_le64(c);
 	says->handover_term = cursor_le64(c);
+	says->process = cursor_le64(c);
+	says->beat_us = cursor_le64(c);
+	for (seat = 0; seat < SEATS; seat++) {
+		says->echo[seat].process = cursor_le64(c);
+		says->echo[seat].beat_us = cursor_le64(c);
+	}
 	for (seat = 0; seat < SEATS; seat++)
 		says->saw_us[seat] = get_us(c, -1);
 }
@@ -219,6 +232,43 @@ message_decode(struct message *m, const uint8_t *in, size_t len, struct err *e)
 	return 0;
 }
 
+/* How long before now_us the sender of says had a sign of life of a seat. */
+static int64_t
+age_of(const struct decide_says *says, unsigned int seat, int64_t now_us)
+{
+	if (!says->heard || says->saw_us[seat] < 0)
+		return DECIDE_NEVER;
+	return now_us - says->heard_us + says->saw_us[seat];
+}
+
+bool
+message_hear(struct decide_says *says, const struct message *m,
+    enum record_seat self, uint64_t process, int64_t now_us)
+{
+	struct decide_says next = m->says;
+	unsigned int seat;
+	int64_t age;
+
+	if (says->heard && says->process == m->says.process &&
+	    says->beat_us > m->says.beat_us)
+		return false;
+	next.heard = true;
+	next.heard_us = now_us;
+	next.echo_us = says->heard ? says->echo_us : -1;
+	if (m->says.echo[self].process == process &&
+	    m->says.echo[self].beat_us <= (uint64_t)now_us)
+		next.echo_us = (int64_t)m->says.echo[self].beat_us;
+	/* What was seen once was seen, in whatever order it is told. */
+	for (seat = 0; seat < SEATS; seat++) {
+		age = age_of(says, seat, now_us);
+		if (age >= 0 &&
+		    (next.saw_us[seat] < 0 || age < next.saw_us[seat]))
+			next.saw_us[seat] = age;
+	}
+	*says = next;
+	return true;
+}
+
 void
 message_says(struct decide_says *says, const struct decide *d,
     const struct decide_settings *s, const struct decide_facts *f)
@@ -232,6 +282,7 @@ message_says(struct decide_says *says, const struct decide *d,
 	if (r != NULL) {
 		says->role = r->role;
 		says->held = r->held;
+		says->waived = r->waived != 0 && r->waived == r->held;
 		says->superseded_by = r->superseded_by;
 		says->maintenance = r->maintenance;
 		says->clean_stop = r->clean_stop;
@@ -249,8 +300,13 @@ message_says(struct decide_says *says, const struct decide *d,
 	says->writable = f->writable;
 	says->taking = d->taking;
 	says->server = f->server;
-	for (seat = 0; seat < SEATS; seat++)
+	says->process = f->process;
+	says->beat_us = (uint64_t)f->now_us;
+	for (seat = 0; seat < SEATS; seat++) {
+		says->echo[seat].process = f->says[seat].process;
+		says->echo[seat].beat_us = f->says[seat].beat_us;
 		says->saw_us[seat] = f->says[seat].heard
 		    ? f->now_us - f->says[seat].heard_us
 		    : DECIDE_NEVER;
+	}
 }

@@ -28,11 +28,15 @@
  *	8  superseded by	8  wait_us
  *	8  number
  *	8  handover term
+ *	8  process
+ *	8  beat_us
+ *	48 echo of each seat: process, beat_us
  *	24 saw_us of each seat, -1: never
  *
  * Nothing here does I/O or allocates.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,7 +54,8 @@
 #define MESSAGE_MAINTENANCE 0x0010
 #define MESSAGE_CLEAN_STOP  0x0020
 #define MESSAGE_FENCED	    0x0040
-#define MESSAGE_FLAGS	    0x007f
+#define MESSAGE_WAIVED	    0x0080
+#define MESSAGE_FLAGS	    0x00ff
 
 enum message_kind { MESSAGE_BEAT = 1, MESSAGE_ASK = 2, MESSAGE_ANSWER = 3 };
 
@@ -58,7 +63,8 @@ struct message {
 	enum message_kind kind;
 	enum record_seat from;
 	char thing[RECORD_NAME_BYTES];
-	struct decide_says says;   /* of a heartbeat; heard and heard_us are the
+	struct decide_says says; /* of a heartbeat; heard, heard_us and echo_us
+				      are message_hear()'s; heard is the
 				      receiver's to fill */
 	struct voter_message vote; /* of the others */
 };
@@ -69,8 +75,17 @@ size_t message_encode(const struct message *m, uint8_t out[MESSAGE_BYTES_MAX]);
 int
 message_decode(struct message *m, const uint8_t *in, size_t len, struct err *e);
 
+/*
+ * Take a heartbeat into what is known of its sender.  False: it is older than
+ * what is known (it came by a slower path), and was not taken; it is a sign of
+ * life of its path all the same.  self and process are ours, as in
+ * struct decide_facts.
+ */
+bool message_hear(struct decide_says *says, const struct message *m,
+    enum record_seat self, uint64_t process, int64_t now_us);
+
 /* What this site says of itself now: the facts of decide.h, its own role, its
- * voter.  Without heard and heard_us. */
+ * voter. */
 void message_says(struct decide_says *says, const struct decide *d,
     const struct decide_settings *s, const struct decide_facts *f);
 

@@ -117,8 +117,11 @@ struct record_role_file {
 	bool
 	    clean_stop; /* the primary's server was stopped by its administrator */
 	bool canceled; /* the operator canceled the running hold */
-	/* The operator ordered this term without the others' votes: until it has
-	 * a lease again, none is asked of it.  0: no such order. */
+	/*
+	 * This term came by an operator's order or a hook's proof, without the
+	 * others' votes: until it has a lease (or, without the lease rules,
+	 * until the other site follows) nobody else is asked.  0: not so.
+	 */
 	uint64_t waived;
 	int64_t automatic_wall_us; /* last automatic promotion here, 0: never */
 	enum record_handover handover;

@@ -131,14 +131,28 @@ voter_init(const struct voter *v, uint64_t number, struct voter_step *step)
 	step->found = true;
 }
 
-uint64_t
-voter_next_number(const struct voter *v)
+static uint64_t
+top_of(const struct voter *v)
 {
-	uint64_t top = v->record.number > v->seen ? v->record.number : v->seen;
+	return v->record.number > v->seen ? v->record.number : v->seen;
+}
 
-	if (v->record.holder == v->self && v->record.number == top && top != 0)
+/* The first number from `least` on that is this data site's. */
+static uint64_t
+own_number(const struct voter *v, uint64_t least)
+{
+	return least % 2 == (uint64_t)v->self ? least : least + 1;
+}
+
+uint64_t
+voter_next_number(const struct voter *v, uint64_t least)
+{
+	uint64_t top = top_of(v);
+
+	if (v->record.holder == v->self && v->record.number == top &&
+	    top != 0 && top >= least)
 		return top;
-	return top + 1;
+	return own_number(v, top + 1 > least ? top + 1 : least);
 }
 
 enum voter_answer
@@ -311,14 +325,19 @@ voter_release(const struct voter *v, struct voter_step *step)
 }
 
 void
-voter_force(const struct voter *v, uint64_t number, int64_t now_us,
+voter_force(const struct voter *v, uint64_t least, int64_t now_us,
     struct voter_step *step)
 {
-	uint64_t top = v->record.number > v->seen ? v->record.number : v->seen;
+	uint64_t next = top_of(v) + 1;
+
+	uint64_t number = own_number(v, next > least ? next : least);
 
 	begin_writing(v, step);
-	vote(v, step, number > top ? number : top + 1, v->self, v->lease_us,
-	    now_us);
+	step->record.number = number;
+	step->record.holder = v->self;
+	/* What was promised to another stays so: no lease comes before its end. */
+	if (!promise_runs(v, now_us) || v->record.promised_to == v->self)
+		vote(v, step, number, v->self, v->lease_us, now_us);
 	step->found = true;
 }
 

@@ -127,15 +127,19 @@ voter_init(const struct voter *v, uint64_t number, struct voter_step *step);
 
 /*
  * Ask for a lease of term number: of the same number as held to renew it, else
- * above all seen (voter_next_number()).  The step's record is the own vote; its
+ * above all seen: see voter_next_number().  The step's record is the own vote; its
  * message goes to all others.  Answers what keeps it from asking, VOTER_GRANT
  * when nothing does; the step is filled only then.
  */
 enum voter_answer voter_ask(const struct voter *v, uint64_t number,
     int64_t now_us, struct voter_step *step);
-/* The number to ask for: the present one while nobody knows a higher one and
- * this site is its holder, else one more than any. */
-uint64_t voter_next_number(const struct voter *v);
+/*
+ * The number to ask for: the present one while nobody knows a higher one and
+ * this site is its holder, else the next above any, and at least `least`.  Each
+ * of the two data sites takes every second number, so that not even orders at
+ * both, cut off from each other, make two terms of one number.
+ */
+uint64_t voter_next_number(const struct voter *v, uint64_t least);
 
 /* Another asks: the step has the answer, and the record when it is a grant. */
 void voter_on_ask(const struct voter *v, const struct voter_message *m,
@@ -168,9 +172,11 @@ void voter_on_view(struct voter *v, const struct voter_view *view,
  * this voter may grant to another at once.  Writes. */
 void voter_release(const struct voter *v, struct voter_step *step);
 
-/* An operator's explicit order: hold this number without the others' votes.
- * No lease comes of it; the others learn the number from heartbeats.  Writes. */
-void voter_force(const struct voter *v, uint64_t number, int64_t now_us,
+/* An operator's explicit order: hold a new number without the others' votes,
+ * step->record.number, which is at least `least`.  No lease comes of it, nor
+ * while a promise to another runs; the others learn the number from heartbeats.
+ * Writes. */
+void voter_force(const struct voter *v, uint64_t least, int64_t now_us,
     struct voter_step *step);
 
 /* Whether the lease runs; until when (0: there is none). */
