@@ -125,6 +125,24 @@ learned_nothing(const struct side *s)
 
 /* ---- codes ---- */
 
+/* 80 bits: each of 32 letters comes at each place, over many codes. */
+static void
+check_letters(void)
+{
+	bool seen[PAIR_CODE_BYTES][128] = { { false } };
+	char code[PAIR_CODE_BYTES];
+	size_t i, j, count = 0;
+
+	for (i = 0; i < 2000; i++) {
+		pair_code_new(code);
+		for (j = 0; code[j] != '\0'; j++) {
+			count += !seen[j][(int)code[j]];
+			seen[j][(int)code[j]] = true;
+		}
+	}
+	tap_u64(count, 16 * 32 + 3, "all letters at all places, and dashes");
+}
+
 static void
 check_codes(void)
 {
@@ -494,6 +512,7 @@ int
 main(void)
 {
 	check_codes();
+	check_letters();
 	check_preamble();
 	check_side();
 	check_pairing();
