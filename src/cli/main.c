@@ -30,6 +30,10 @@ static const char *const expire_examples[] = {
 static const char *const site_examples[] = { "pgkura site pair --invite",
 	"pgkura site pair dr.example.com:7432 abcd-efgh-jkmn-pqrs",
 	"pgkura site list", "pgkura site forget osaka --yes", NULL };
+static const char *const drill_examples[] = { "pgkura drill main",
+	"pgkura drill main --time '1 hour ago' --check /etc/pgkura/orders.sql",
+	"pgkura drill list main", "pgkura drill show REPORT --html drill.html",
+	"pgkura drill sign-off REPORT --by 'A. Person' --note 'seen'", NULL };
 
 static const struct cmd commands[] = {
 	{ "init", "", "make the repository that the configuration names",
@@ -49,6 +53,9 @@ static const struct cmd commands[] = {
 	    cmd_wal, CMD_NEEDS_CONF | CMD_JSON, wal_examples },
 	{ "verify", "[CLUSTER [BACKUP]]", "read back and check what is stored",
 	    cmd_verify, CMD_NEEDS_CONF | CMD_JSON, verify_examples },
+	{ "drill", "[CLUSTER]|list|show|sign-off",
+	    "rehearse the loss of a server, keep signed reports", cmd_drill,
+	    CMD_NEEDS_CONF | CMD_JSON, drill_examples },
 	{ "expire", "[CLUSTER]", "remove what the retention no longer keeps",
 	    cmd_expire, CMD_NEEDS_CONF | CMD_JSON, expire_examples },
 	{ "site", "pair|list|forget ...", "make two sites known to each other",

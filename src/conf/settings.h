@@ -60,7 +60,15 @@ struct cluster_settings {
 	char *accept_from;	  /* names of peers; NULL none */
 	int64_t rpo_target_us;	  /* 60 s */
 	enum wal_ack wal_ack;
-	int64_t wal_ack_timeout_us; /* then local is enough; 0 never */
+	int64_t wal_ack_timeout_us;	  /* then local is enough; 0 never */
+	char *drill_schedule;		  /* NULL: only by hand */
+	char *drill_dir;		  /* NULL: in state_dir */
+	char *drill_user;		  /* a superuser; "postgres" */
+	char *drill_checks;		  /* folder of *.sql; NULL none */
+	int64_t drill_time_limit_us;	  /* 0 none */
+	uint64_t drill_space_limit_bytes; /* 0 none */
+	int64_t rto_target_us;		  /* 1 h */
+	int64_t rto_assumed_us;		  /* 10 min */
 };
 
 /* Another site. */

@@ -203,6 +203,43 @@ const struct option settings_options[] = {
 	    .example = "5min",
 	    .what = "The most that may be lost with this site: an alarm is "
 	    "raised when a peer's copy is further behind." },
+	{ "rto_target", CLUSTER(rto_target_us), .type = OPTION_INTERVAL,
+	    .min = MINUTE_US / 60, .max = 366 * DAY_US, .initial = "1h",
+	    .example = "4h",
+	    .what = "The longest that the cluster may be away when its site "
+	    "is lost: reports of drills say whether that holds." },
+	{ "rto_assumed", CLUSTER(rto_assumed_us), .type = OPTION_INTERVAL,
+	    .min = 0, .max = 366 * DAY_US, .initial = "10min",
+	    .example = "30min",
+	    .what = "What reports add to the time that a drill measures: to "
+	    "decide, and to lead clients to the other site." },
+	{ "drill_schedule", CLUSTER(drill_schedule), .type = OPTION_SCHEDULE,
+	    .example = "0 4 1 * *",
+	    .what = "When to rehearse the loss of the server: \"pgkura "
+	    "drill\".  Not set: only by hand." },
+	{ "drill_dir", CLUSTER(drill_dir), .type = OPTION_PATH,
+	    .example = "/srv/drills",
+	    .what = "Folder in which drills make their copy of the cluster, "
+	    "with room for all of it.  Not set: drills in state_dir." },
+	{ "drill_user", CLUSTER(drill_user), .type = OPTION_TEXT,
+	    .initial = "postgres", .example = "admin",
+	    .what = "A superuser of the cluster, as whom a drill looks at its "
+	    "copy.  It needs no password." },
+	{ "drill_checks", CLUSTER(drill_checks), .type = OPTION_PATH,
+	    .example = "/etc/pgkura/checks",
+	    .what = "Folder whose files *.sql are run in every copy, by name.  "
+	    "A file fails when a statement does, or when a row's first column "
+	    "is false." },
+	{ "drill_time_limit", CLUSTER(drill_time_limit_us),
+	    .type = OPTION_INTERVAL, .none = true, .min = MINUTE_US / 60,
+	    .max = 366 * DAY_US, .initial = "none", .example = "6h",
+	    .what = "A drill that has not ended within this time is stopped "
+	    "and cleaned up; \"none\" for no limit." },
+	{ "drill_space_limit", CLUSTER(drill_space_limit_bytes),
+	    .type = OPTION_BYTES, .min = KIB * KIB, .max = 1024 * PIB,
+	    .initial = "none", .example = "500GB",
+	    .what = "A drill whose copy takes more than this is stopped and "
+	    "cleaned up; \"none\" for what min_free_bytes leaves." },
 	{ "wal_ack", CLUSTER(wal_ack), .type = OPTION_WORD,
 	    .words = wal_acks, .initial = "local", .example = "remote",
 	    .what = "What the receiver tells the server to be safe: WAL that "

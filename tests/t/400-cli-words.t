@@ -46,6 +46,7 @@ Commands:
   restore    bring a cluster back as it was at any moment
   wal        show the WAL that is there
   verify     read back and check what is stored
+  drill      rehearse the loss of a server, keep signed reports
   expire     remove what the retention no longer keeps
   site       make two sites known to each other
   events     show what happened

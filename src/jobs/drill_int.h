@@ -1,0 +1,148 @@
+#ifndef JOBS_DRILL_INT_H
+#define JOBS_DRILL_INT_H
+
+/*
+ * drill_int: what the files of the drill share.
+ *
+ * The director (drill.c) is the process that was started.  It restores and
+ * tries the copy in processes of their own, which tell it of each step through
+ * a pipe, so that it can watch limits and take samples all the time, and end
+ * them by SIGKILL without further ado.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "jobs/drill.h"
+#include "repo/repo.h"
+
+#define DRILL_DATA   "data"
+#define DRILL_LOG    "server.log"
+#define DRILL_TMP    "tmp"
+#define DRILL_HBA    "pg_hba.conf"
+#define DRILL_RECORD "drill.json"
+
+/* ---- drill_tell.c: what a process of the drill says to the director ---- */
+
+enum step_result { STEP_PASSED, STEP_FAILED, STEP_SKIPPED };
+
+struct teller {
+	int fd;
+};
+
+/* name is for programs ("restore"), what for people. */
+void tell_begin(const struct teller *t, const char *name, const char *what);
+/* Of the step that was begun last.  output NULL none. */
+void
+tell_end(const struct teller *t, enum step_result result, const char *output,
+    const char *fmt, ...) __attribute__((__format__(__printf__, 4, 5)));
+/* The step has failed for this reason. */
+void tell_failure(const struct teller *t, const struct err *e);
+/* A value for the report's "facts". */
+void tell_fact(const struct teller *t, const char *key, const char *value);
+/* What was not tested, and why. */
+void tell_untested(const struct teller *t, const char *what);
+
+/* ---- drill_copy.c: in the box ---- */
+
+struct drill_copy {
+	const struct settings *settings;
+	const struct cluster_settings *cluster;
+	const struct drill_options *options;
+	const struct target *target;
+	const struct root *root;
+	const char *folder;
+	struct buf *sql; /* of each options->checks, read outside */
+	bool open;	 /* in no box */
+	struct teller teller;
+};
+/* A process: ends with 0 when all passed. */
+int drill_copy_main(void *arg);
+
+/* ---- drill_check.c: the promoted copy ---- */
+
+struct copy_server {
+	const struct drill_copy *copy;
+	const char *bindir, *pgdata;
+	char host[4096], user[64];
+	int port;
+};
+/* Everything that is asked of a running copy.  0 all passed, 1 something has
+ * failed. */
+int drill_check_running(const struct copy_server *v);
+int drill_check_stopped(const struct copy_server *v);
+/* The user to connect as, into v->user. */
+int drill_find_user(struct copy_server *v, struct err *e);
+
+/* ---- drill_watch.c: the director's eye on a process ---- */
+
+struct drill {
+	const struct settings *settings;
+	const struct cluster_settings *cluster;
+	const struct drill_options *options;
+	struct drill_result *result;
+	struct repo *repo;
+	struct lineage lineage;
+	struct target target;
+	struct root root;
+	struct intent lease;
+	int lock_fd;
+	char *folder; /* <drill_dir>/<id> */
+	uid_t uid;
+	gid_t gid;
+	bool made; /* the folder is there */
+	bool open; /* in no box */
+	const char *open_why;
+	struct buf *sql;
+
+	json_t *steps, *facts, *untested, *samples;
+	json_t *step; /* the one that is open; borrowed */
+	int64_t step_began_us;
+	enum drill_outcome outcome;
+	struct buf verdict; /* one sentence, why it is not passed */
+
+	int64_t started_us, began_us; /* wall, boot */
+	int64_t known_us; /* source's time of the last WAL at the start */
+	int64_t sample_us, sample_every_us, space_us;
+	uint64_t space_most_bytes;
+	const char *phase;
+};
+
+void drill_begin_step(struct drill *d, const char *name, const char *what);
+void drill_end_step(struct drill *d, enum step_result result, const char *fmt,
+    ...) __attribute__((__format__(__printf__, 3, 4)));
+/* Follow the process pid, which tells through fd, to its end within the limits.
+ * 0 it has ended by itself with 0, 1 it has failed or was ended: d->outcome and
+ * d->verdict say so. */
+int drill_follow(struct drill *d, pid_t pid, int fd);
+/* It cannot be passed any more; the first word stays. */
+void drill_spoil(struct drill *d, enum drill_outcome outcome, const char *fmt,
+    ...) __attribute__((__format__(__printf__, 3, 4)));
+int64_t drill_left_us(const struct drill *d);
+
+/* ---- drill_sample.c: did replication go on? ---- */
+
+void drill_sample(struct drill *d, const char *phase, bool now);
+/* {"samples", "verdict", "went_on"} */
+json_t *drill_replication(const struct drill *d);
+/* The source's time of the last WAL that is here, 0 unknown. */
+int64_t drill_known_us(const struct drill *d);
+
+/* ---- drill_clean.c ---- */
+
+/* Leave word of the folder before it is made. */
+int drill_record_write(const struct drill *d, struct err *e);
+/* Remove folder and word.  The report's "cleanup" into *cleanup. */
+int drill_clean(struct drill *d, json_t **cleanup, struct err *e);
+/* What is on the disk below path. */
+uint64_t drill_disk_bytes(const char *path);
+
+/* ---- drill_write.c ---- */
+
+/* The report of what is known of d, without signature and place in a chain. */
+json_t *drill_write_report(const struct drill *d, json_t *cleanup);
+
+#endif /* !JOBS_DRILL_INT_H */
