@@ -58,6 +58,26 @@ print_receiver(const json_t *r)
 }
 
 static void
+print_standby(const json_t *y)
+{
+	char behind[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
+
+	(void)printf("  standby   %s", str(y, "state"));
+	if (str(y, "replayed")[0] != '\0')
+		(void)printf(", timeline %lld, replayed up to %s, %s behind",
+		    (long long)num(y, "timeline"), str(y, "replayed"),
+		    size_text((uint64_t)num(y, "behind_bytes"), behind));
+	if (json_object_get(y, "behind_us") != NULL)
+		(void)printf(
+		    ", %s late", clock_interval(num(y, "behind_us"), late));
+	if (str(y, "doing")[0] != '\0')
+		(void)printf("\n            %s", str(y, "doing"));
+	if (str(y, "error")[0] != '\0')
+		(void)printf("\n            %s", str(y, "error"));
+	(void)printf("\n");
+}
+
+static void
 print_job(const char *name, const json_t *job, int64_t now_us)
 {
 	char when[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES + 8];
@@ -104,6 +124,8 @@ print_cluster(const json_t *c, int64_t now_us)
 		    str(c, "comes_from"));
 	else
 		print_receiver(json_object_get(c, "receiver"));
+	if (json_object_get(c, "standby") != NULL)
+		print_standby(json_object_get(c, "standby"));
 	if (gap != NULL)
 		(void)printf("  GAP       timeline %lld, %s to %s\n",
 		    (long long)num(gap, "timeline"), str(gap, "from"),

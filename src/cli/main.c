@@ -34,6 +34,8 @@ static const char *const drill_examples[] = { "pgkura drill main",
 	"pgkura drill main --time '1 hour ago' --check /etc/pgkura/orders.sql",
 	"pgkura drill list main", "pgkura drill show REPORT --html drill.html",
 	"pgkura drill sign-off REPORT --by 'A. Person' --note 'seen'", NULL };
+static const char *const standby_examples[] = { "pgkura standby create main",
+	"pgkura standby status main", "pgkura standby drop main --yes", NULL };
 
 static const struct cmd commands[] = {
 	{ "init", "", "make the repository that the configuration names",
@@ -60,6 +62,9 @@ static const struct cmd commands[] = {
 	    cmd_expire, CMD_NEEDS_CONF | CMD_JSON, expire_examples },
 	{ "site", "pair|list|forget ...", "make two sites known to each other",
 	    cmd_site, CMD_NEEDS_CONF | CMD_JSON, site_examples },
+	{ "standby", "create|status|start|stop|drop [CLUSTER]",
+	    "keep a standby here, up to the last byte received", cmd_standby,
+	    CMD_NEEDS_CONF | CMD_JSON, standby_examples },
 	{ "events", "", "show what happened", cmd_events,
 	    CMD_NEEDS_CONF | CMD_JSON, NULL },
 	{ "reload", "", "put a changed configuration into effect", cmd_reload,

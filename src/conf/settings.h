@@ -69,6 +69,13 @@ struct cluster_settings {
 	uint64_t drill_space_limit_bytes; /* 0 none */
 	int64_t rto_target_us;		  /* 1 h */
 	int64_t rto_assumed_us;		  /* 10 min */
+	char *standby_dir;	   /* data directory of a standby here; NULL */
+	unsigned int standby_port; /* 0: as the primary's */
+	char *standby_settings;	   /* "name=value ..." of it, shell words */
+	bool standby_hot;	   /* it takes read-only sessions */
+	char *standby_conninfo;	   /* how to reach it; NULL: its socket */
+	char *promote_hook; /* run before and after its promotion; NULL */
+	int64_t promote_hook_timeout_us;
 };
 
 /* Another site. */

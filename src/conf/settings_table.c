@@ -253,6 +253,41 @@ const struct option settings_options[] = {
 	    "this site is enough until it answers again; \"none\" to wait "
 	    "however long it takes." },
 
+	{ "standby_dir", CLUSTER(standby_dir), .type = OPTION_PATH,
+	    .example = "/var/lib/postgresql/15/standby",
+	    .what = "Data directory of a standby at this site, which pgkurad "
+	    "makes from the newest backup, starts, keeps in recovery from this "
+	    "repository, and makes anew when it cannot go on.  It never "
+	    "connects to the primary.  It is run by the owner of the folder, "
+	    "who must be the user of pgkurad, or pgkurad run by root." },
+	{ "standby_port", CLUSTER(standby_port), .type = OPTION_NUMBER,
+	    .min = 0, .max = 65535, .initial = "0", .example = "5433",
+	    .what = "Port of that standby; 0 for the primary's." },
+	{ "standby_settings", CLUSTER(standby_settings), .type = OPTION_TEXT,
+	    .example = "shared_buffers=4GB listen_addresses='*'",
+	    .what = "Settings of that standby's server, name=value, separated "
+	    "by blanks; a value with blanks is quoted.  They stay when it is "
+	    "promoted." },
+	{ "standby_hot", CLUSTER(standby_hot), .type = OPTION_BOOL,
+	    .initial = "yes", .example = "no",
+	    .what = "That standby takes read-only sessions, and can be the "
+	    "server of backup_conninfo." },
+	{ "standby_conninfo", CLUSTER(standby_conninfo),
+	    .type = OPTION_CONNINFO, .example = "host=/run/postgresql port=5433",
+	    .what = "How this site reaches that standby, and receives from it "
+	    "once it is promoted.  Not set: its first socket folder or "
+	    "address, with the role of conninfo." },
+	{ "promote_hook", CLUSTER(promote_hook), .type = OPTION_PATH,
+	    .example = "/etc/pgkura/promote",
+	    .what = "Program that is run with the word before, and with the "
+	    "word after when it takes writes, when the standby is promoted: to "
+	    "fence the old primary, move an address, change DNS or a pooler.  "
+	    "When it fails before, nothing is promoted." },
+	{ "promote_hook_timeout", CLUSTER(promote_hook_timeout_us),
+	    .type = OPTION_INTERVAL, .min = MINUTE_US / 60, .max = DAY_US,
+	    .initial = "60s", .example = "5min",
+	    .what = "promote_hook is killed, and has failed, after this." },
+
 	/* ---- [peer NAME] ---- */
 	{ "address", PEER(address), .type = OPTION_ADDRESSES,
 	    .example = "dr.example.com:7432",

@@ -18,6 +18,7 @@
 #include "daemon/duty_store.h"
 #include "daemon/duty_watch.h"
 #include "daemon/message.h"
+#include "jobs/follow.h"
 #include "jobs/jobs.h"
 
 #define SETTINGS_BYTES_MAX ((off_t)1 << 20)
@@ -132,6 +133,14 @@ run_courier(const struct settings *s, const char *peer, struct err *e)
 	return p == NULL ? -1 : courier_run(s, p, e);
 }
 
+static int
+run_follow(const struct settings *s, const struct cluster_settings *c, int fd,
+    struct err *e)
+{
+	(void)fd;
+	return follow_run(s, c, e);
+}
+
 static const struct {
 	const char *name;
 	bool of_cluster;
@@ -139,6 +148,7 @@ static const struct {
 	    int fd, struct err *e);
 } runs[] = {
 	{ "receive", true, run_receive },
+	{ "follow", true, run_follow },
 	{ "archive", false, run_archive },
 	{ "watch", false, run_watch },
 	{ "store", false, run_store },

@@ -130,12 +130,12 @@ look_at_repository(struct watch *w)
 
 /* ---- the receivers ---- */
 
-/* What the receiver says of itself, NULL when it said nothing. */
+/* What a duty says of itself in its file, NULL when it said nothing. */
 static json_t *
-receiver_says(const struct watch *w, const char *cluster)
+duty_says(const struct watch *w, const char *cluster, const char *file)
 {
 	AUTO_FREE char *path =
-	    mem_printf("%s/%s/receiver.json", w->s->state_dir, cluster);
+	    mem_printf("%s/%s/%s", w->s->state_dir, cluster, file);
 	AUTO_BUF struct buf text = BUF_INIT;
 
 	if (file_slurp_at(AT_FDCWD, path, RECEIVER_BYTES_MAX, &text, NULL) ==
@@ -148,13 +148,16 @@ static void
 tell_cluster(const struct watch *w, const struct watched *d)
 {
 	AUTO_JSON json_t *m = json_copy(d->seen);
-	json_t *receiver = receiver_says(w, d->c->name);
+	json_t *receiver = duty_says(w, d->c->name, "receiver.json");
+	json_t *standby = duty_says(w, d->c->name, "standby.json");
 
 	json_set_str(m, "type", "cluster");
 	json_set_str(m, "cluster", d->c->name);
 	set_time(m, "time_us", clock_now_us());
 	if (receiver != NULL)
 		(void)json_object_set_new(m, "receiver", receiver);
+	if (standby != NULL)
+		(void)json_object_set_new(m, "standby", standby);
 	(void)tell(w, m); /* what does not arrive is told again */
 }
 

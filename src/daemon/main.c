@@ -20,7 +20,8 @@ static const char usage_text[] =
     "  --config FILE   settings, instead of $PGKURA_CONF or\n"
     "                  /etc/pgkura/pgkura.conf\n"
     "  --duty DUTY     do one thing only, in the foreground: receive, archive,\n"
-    "                  watch, listen, courier, backup, expire or verify\n"
+    "                  watch, follow, listen, courier, backup, expire or\n"
+    "                  verify\n"
     "  --cluster NAME  the cluster, or for a courier the peer, that it is for\n"
     "  --help          show this\n"
     "  --version       show the version\n";

@@ -159,6 +159,9 @@ supervisor_want(struct supervisor *v)
 		if (c->receive)
 			duties_want(
 			    v->duties, "receive", c->name, buf_str(&one));
+		if (c->standby_dir != NULL)
+			duties_want(
+			    v->duties, "follow", c->name, buf_str(&one));
 	}
 	if (s->listen != NULL)
 		want_listener(v, &site);

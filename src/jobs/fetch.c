@@ -3,6 +3,7 @@
  *
  *	whole segment		found
  *	open or partial one	found: what there is of it, then zeros
+ *	the same, a standby	absent when it has all that there is already
  *	before its timeline	absent
  *	nothing later is here	absent: WAL ends
  *	something later is here	a hole: wait for it, then fail
@@ -10,6 +11,7 @@
  * Absent makes PostgreSQL end recovery, so no failure may look like it.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,18 +38,26 @@ struct fetch {
 	const char *file; /* its name there */
 };
 
-int
-fetch_put_file(int dirfd, const char *name, const void *data, size_t len,
-    bool sync, struct err *e)
+/* len bytes, and zeros up to bytes: allocated, for the server may write there
+ * later. */
+static int
+put_padded(int dirfd, const char *name, const void *data, size_t len,
+    size_t bytes, bool sync, struct err *e)
 {
 	AUTO_FREE char *tmp = mem_printf("%s.pgkura", name);
 	AUTO_FD int fd =
 	    file_open_at(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0600, e);
+	int rc;
 
 	if (fd == -1)
 		return -1;
-	if (file_write_all(fd, data, len, tmp, e) == -1 ||
-	    (sync && file_sync_fd(fd, tmp, e) == -1)) {
+	rc = file_write_all(fd, data, len, tmp, e);
+	if (rc == 0 && len < bytes) {
+		errno = posix_fallocate(fd, (off_t)len, (off_t)(bytes - len));
+		if (errno != 0)
+			rc = err_sys(e, "could not make room for \"%s\"", tmp);
+	}
+	if (rc == -1 || (sync && file_sync_fd(fd, tmp, e) == -1)) {
 		(void)unlinkat(dirfd, tmp, 0);
 		return -1;
 	}
@@ -59,7 +69,37 @@ fetch_put_file(int dirfd, const char *name, const void *data, size_t len,
 	return 0;
 }
 
+int
+fetch_put_file(int dirfd, const char *name, const void *data, size_t len,
+    bool sync, struct err *e)
+{
+	return put_padded(dirfd, name, data, len, len, sync, e);
+}
+
 /* ---- segments ---- */
+
+/*
+ * Does the folder hold the segment already, as it is here?  The server names
+ * what it was given by the segment and asks again when it has read it to its
+ * end; when nothing is new it had better read what it has.  (A file that lost
+ * its end with the machine's power differs.)
+ */
+static bool
+is_there_already(const struct fetch *f, const uint8_t *data, size_t valid)
+{
+	uint32_t bytes = f->lineage.facts.segment_bytes;
+	AUTO_FREE uint8_t *there = NULL;
+	AUTO_FD int fd = openat(
+	    f->dirfd, f->options->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd == -1 || fstat(fd, &st) == -1 || st.st_size != (off_t)bytes)
+		return false;
+	there = mem_alloc(valid);
+	return file_pread_full(fd, there, valid, 0, f->options->name, NULL) ==
+	    (ssize_t)valid &&
+	    memcmp(there, data, valid) == 0;
+}
 
 /* Does the timeline begin behind the segment at lsn? */
 static bool
@@ -111,7 +151,11 @@ fetch_segment(const struct fetch *f, uint32_t timeline, uint64_t lsn,
 		*e = local;
 		return -1;
 	}
-	if (fetch_put_file(f->dirfd, f->file, data, bytes, false, e) == -1)
+	*outcome = FETCH_ABSENT;
+	if (f->options->standby && valid < bytes &&
+	    is_there_already(f, data, valid))
+		return 0;
+	if (put_padded(f->dirfd, f->file, data, valid, bytes, false, e) == -1)
 		return -1;
 	*outcome = FETCH_FOUND;
 	if (f->options->ahead > 0 && valid == bytes)

@@ -83,6 +83,10 @@ struct restore_options {
 	bool no_recovery_settings; /* only files */
 	/* "name=value" for postgresql.auto.conf, NULL-ended: another port... */
 	const char *const *server_settings;
+	/* A standby that jobs/follow.h keeps: with follow_marker's text in it. */
+	const char *follow_marker; /* NULL: none */
+	bool no_salvage;	   /* the old WAL all came from here */
+	bool salvage_only;	   /* take over the old WAL, restore nothing */
 	const char *owner;   /* "user" or "user:group"; NULL: as the place */
 	const char *lineage; /* NULL: newest, or the one with the backup */
 };

@@ -82,8 +82,10 @@ prepare(struct restore *r, struct err *e)
 		return choose(r, e) == -1 ? -1 : restore_plan(r, e);
 	if (place_look(&r->place, o, r->lineage.facts.system_id, e) == -1)
 		return -1;
-	if (!o->plan_only && restore_salvage(r, e) == -1)
+	if (!o->plan_only && !o->no_salvage && restore_salvage(r, e) == -1)
 		return -1;
+	if (o->salvage_only)
+		return 0;
 	if (choose(r, e) == -1 || place_check(&r->place, o, &r->root, e) == -1)
 		return -1;
 	return restore_plan(r, e);
@@ -183,7 +185,7 @@ run(struct restore *r, struct err *e)
 		return -1;
 	if (r->place.path != NULL)
 		warn_unreadable(r);
-	if (r->options->plan_only)
+	if (r->options->plan_only || r->options->salvage_only)
 		return 0;
 	r->packs = packset_new(&r->lineage, INDEX_CACHE_BYTES);
 	if (file_mkdirs_at(AT_FDCWD, folder, 0700, e) == -1)

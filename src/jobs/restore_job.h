@@ -76,5 +76,9 @@ void restore_label(const struct restore *r, struct buf *out);
 
 /* ---- restore_start.c ---- */
 int restore_start(struct restore *r, struct err *e);
+/* Append options for a server on pgdata whose postgresql.conf, and other
+ * configuration, lies in folder. */
+int restore_config_options(
+    const char *pgdata, const char *folder, struct buf *out, struct err *e);
 
 #endif /* !JOBS_RESTORE_JOB_H */

@@ -12,6 +12,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/strmap.h"
+#include "jobs/follow.h"
 #include "jobs/restore_job.h"
 #include "pg/label.h"
 #include "pg/recovery.h"
@@ -98,6 +100,7 @@ fill_recovery(const struct restore *r, struct recovery_settings *s)
 	s->action = r->options->action;
 	s->standby = standby;
 	s->take_over = r->options->take_over;
+	s->successor = r->options->follow_marker != NULL;
 	if (standby && r->options->take_over)
 		s->primary_conninfo = r->cluster->conninfo;
 }
@@ -148,11 +151,33 @@ put_server_settings(const struct restore *r, struct buf *out)
 	}
 }
 
+/* A standby refuses less than its primary has; a configuration outside of the
+ * data directory does not come along. */
+static void
+put_needed_settings(const struct restore *r, struct buf *out)
+{
+	static const char *const names[] = { "max_connections",
+		"max_worker_processes", "max_wal_senders",
+		"max_prepared_transactions", "max_locks_per_transaction" };
+	const char *value;
+	size_t i;
+
+	for (i = 0; r->root.settings != NULL && i < COUNT_OF(names); i++) {
+		value = strmap_get(r->root.settings, names[i]);
+		if (value == NULL)
+			continue;
+		buf_printf(out, "%s = ", names[i]);
+		recovery_quote(value, out);
+		buf_put_u8(out, '\n');
+	}
+}
+
 static int
 write_auto_conf(const struct restore *r, struct err *e)
 {
 	AUTO_BUF struct buf old = BUF_INIT;
 	AUTO_BUF struct buf text = BUF_INIT;
+	AUTO_BUF struct buf more = BUF_INIT;
 	AUTO_BUF struct buf command = BUF_INIT;
 	struct recovery_settings s;
 
@@ -165,8 +190,16 @@ write_auto_conf(const struct restore *r, struct err *e)
 	put_restore_command(r, &command);
 	fill_recovery(r, &s);
 	s.restore_command = buf_str(&command);
-	recovery_merge(old.data, old.len, &s, r->root.facts.major, &text);
-	put_server_settings(r, &text);
+	if (r->options->follow_marker != NULL) {
+		put_needed_settings(r, &more);
+		put_server_settings(r, &more);
+		recovery_block(
+		    old.data, old.len, &s, r->root.facts.major, &more, &text);
+	} else {
+		recovery_merge(
+		    old.data, old.len, &s, r->root.facts.major, &text);
+		put_server_settings(r, &text);
+	}
 	return place_publish(&r->place, AUTO_CONF, text.data, text.len, e);
 }
 
@@ -182,6 +215,18 @@ write_signal(const struct restore *r, struct err *e)
 	if (file_unlink_at(r->place.fd, other, e) == -1)
 		return -1;
 	return place_publish(&r->place, name, "", 0, e);
+}
+
+/* What says that the directory is a standby that we keep, and may make anew.  One
+ * that the backup of such a standby brought means another directory. */
+static int
+write_marker(const struct restore *r, struct err *e)
+{
+	const char *text = r->options->follow_marker;
+
+	if (text == NULL)
+		return file_unlink_at(r->place.fd, FOLLOW_MARKER, e);
+	return place_publish(&r->place, FOLLOW_MARKER, text, strlen(text), e);
 }
 
 /* Beside the data directory nothing that is there is touched. */
@@ -255,5 +300,7 @@ restore_write_settings(struct restore *r, struct err *e)
 		return -1;
 	if (r->options->no_recovery_settings)
 		return 0;
-	return write_auto_conf(r, e) == -1 ? -1 : write_signal(r, e);
+	if (write_auto_conf(r, e) == -1 || write_signal(r, e) == -1)
+		return -1;
+	return write_marker(r, e);
 }

@@ -41,9 +41,9 @@ put_option(struct buf *out, const char *name, const char *value)
 
 /* Paths inside a configuration of Debian's layout name the server it was
  * written for: say what holds for this one. */
-static int
-put_config_options(
-    const struct restore *r, const char *folder, struct buf *out, struct err *e)
+int
+restore_config_options(
+    const char *pgdata, const char *folder, struct buf *out, struct err *e)
 {
 	static const struct {
 		const char *setting, *file;
@@ -51,7 +51,7 @@ put_config_options(
 		{ "ident_file", "pg_ident.conf" } };
 	size_t i;
 
-	put_option(out, "data_directory", r->place.path);
+	put_option(out, "data_directory", pgdata);
 	for (i = 0; i < COUNT_OF(files); i++) {
 		AUTO_FREE char *path = file_join(folder, files[i].file);
 		int there = file_exists_at(AT_FDCWD, path, e);
@@ -109,7 +109,8 @@ run(struct restore *r, const char *folder, struct err *e)
 		return -1;
 	if (folder != NULL) {
 		config = file_join(folder, "postgresql.conf");
-		if (put_config_options(r, folder, &options, e) == -1)
+		if (restore_config_options(
+			r->place.path, folder, &options, e) == -1)
 			return -1;
 	}
 	start.pgdata = r->place.path;

@@ -7,7 +7,9 @@
 #include "base/auto.h"
 #include "pg/scan.h"
 
-#define COMMENT "# recovery settings written by pgkura"
+#define COMMENT	    "# recovery settings written by pgkura"
+#define BLOCK_BEGIN "# settings of a standby of pgkura begin here"
+#define BLOCK_END   "# settings of a standby of pgkura end here"
 
 #define MAJOR_MIN 13
 #define MAJOR_MAX 99
@@ -17,17 +19,18 @@ static const struct {
 	const char *name;
 	int from, to; /* majors */
 	const char *value;
+	bool unless_successor;
 } copy_settings[] = {
-	{ "archive_mode", MAJOR_MIN, MAJOR_MAX, "off" },
-	{ "archive_command", MAJOR_MIN, MAJOR_MAX, "" },
-	{ "archive_library", 15, MAJOR_MAX, "" },
-	{ "archive_cleanup_command", MAJOR_MIN, MAJOR_MAX, "" },
-	{ "recovery_end_command", MAJOR_MIN, MAJOR_MAX, "" },
-	{ "synchronous_standby_names", MAJOR_MIN, MAJOR_MAX, "" },
-	{ "sync_replication_slots", 17, MAJOR_MAX, "off" },
-	{ "max_logical_replication_workers", MAJOR_MIN, MAJOR_MAX, "0" },
-	{ "external_pid_file", MAJOR_MIN, MAJOR_MAX, "external.pid" },
-	{ "stats_temp_directory", MAJOR_MIN, 14, "pg_stat_tmp" },
+	{ "archive_mode", MAJOR_MIN, MAJOR_MAX, "off", false },
+	{ "archive_command", MAJOR_MIN, MAJOR_MAX, "", false },
+	{ "archive_library", 15, MAJOR_MAX, "", false },
+	{ "archive_cleanup_command", MAJOR_MIN, MAJOR_MAX, "", false },
+	{ "recovery_end_command", MAJOR_MIN, MAJOR_MAX, "", false },
+	{ "synchronous_standby_names", MAJOR_MIN, MAJOR_MAX, "", false },
+	{ "sync_replication_slots", 17, MAJOR_MAX, "off", false },
+	{ "max_logical_replication_workers", MAJOR_MIN, MAJOR_MAX, "0", true },
+	{ "external_pid_file", MAJOR_MIN, MAJOR_MAX, "external.pid", false },
+	{ "stats_temp_directory", MAJOR_MIN, 14, "pg_stat_tmp", false },
 };
 
 static const struct {
@@ -130,7 +133,8 @@ recovery_format(const struct recovery_settings *r, int major, struct buf *out)
 		return;
 	for (i = 0; i < COUNT_OF(copy_settings); i++)
 		if (major >= copy_settings[i].from &&
-		    major <= copy_settings[i].to)
+		    major <= copy_settings[i].to &&
+		    !(r->successor && copy_settings[i].unless_successor))
 			put(out, copy_settings[i].name, copy_settings[i].value);
 }
 
@@ -174,11 +178,32 @@ sets(const struct buf *ours, struct scan name)
 }
 
 static bool
-is_comment_of_ours(const struct scan *line)
+is_line(const struct scan *line, const char *text)
 {
 	struct scan rest = *line;
 
-	return scan_word(&rest, COMMENT) && rest.left == 0;
+	return scan_word(&rest, text) && rest.left == 0;
+}
+
+/* The next line of s outside of a block. */
+static bool
+next_line(struct scan *s, struct scan *line)
+{
+	while (scan_line(s, line)) {
+		if (!is_line(line, BLOCK_BEGIN))
+			return true;
+		while (scan_line(s, line))
+			if (is_line(line, BLOCK_END))
+				break;
+	}
+	return false;
+}
+
+static void
+put_line(struct buf *out, const struct scan *line)
+{
+	buf_put(out, line->p, line->left);
+	buf_put_u8(out, '\n');
 }
 
 void
@@ -189,11 +214,22 @@ recovery_merge(const void *old, size_t len, const struct recovery_settings *r,
 	struct scan s = { old, len }, line;
 
 	recovery_format(r, major, &ours);
-	while (scan_line(&s, &line)) {
-		if (is_comment_of_ours(&line) || sets(&ours, name_of(line)))
-			continue;
-		buf_put(out, line.p, line.left);
-		buf_put_u8(out, '\n');
-	}
+	while (next_line(&s, &line))
+		if (!is_line(&line, COMMENT) && !sets(&ours, name_of(line)))
+			put_line(out, &line);
 	buf_put(out, ours.data, ours.len);
+}
+
+void
+recovery_block(const void *old, size_t len, const struct recovery_settings *r,
+    int major, const struct buf *more, struct buf *out)
+{
+	struct scan s = { old, len }, line;
+
+	while (next_line(&s, &line))
+		put_line(out, &line);
+	buf_printf(out, BLOCK_BEGIN "\n");
+	recovery_format(r, major, out);
+	buf_put(out, more->data, more->len);
+	buf_printf(out, BLOCK_END "\n");
 }

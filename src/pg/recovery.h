@@ -69,7 +69,9 @@ struct recovery_settings {
 	const char *restore_command; /* NULL: none, '' */
 	bool standby;		     /* standby.signal instead */
 	const char *primary_conninfo, *primary_slot; /* standby; NULL none */
-	bool take_over; /* false: a copy, see above */
+	bool take_over; /* false: a copy, see above ... */
+	bool successor; /* ... which is promoted when the primary is lost: its
+			 * subscriptions stay */
 };
 
 /*
@@ -87,6 +89,16 @@ recovery_format(const struct recovery_settings *r, int major, struct buf *out);
  */
 void recovery_merge(const void *old, size_t len,
     const struct recovery_settings *r, int major, struct buf *out);
+
+/*
+ * Appends old as it is, without an earlier block, and then a block: what
+ * recovery_format() says and more, lines of other settings.  Settings of the
+ * place where a server runs, not of its cluster: recovery_merge() takes the
+ * block out of a backup of it, and what old said counts again.
+ */
+void
+recovery_block(const void *old, size_t len, const struct recovery_settings *r,
+    int major, const struct buf *more, struct buf *out);
 
 /* Appends value quoted for a configuration file, on one line: 'it''s'. */
 void recovery_quote(const char *value, struct buf *out);

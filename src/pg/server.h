@@ -48,6 +48,7 @@ struct server_start {
 	 * '...', "..." and \, but nothing is expanded.  NULL for none. */
 	const char *options;
 	int64_t stall_us; /* give up when nothing moved for so long; 0: never */
+	bool leave;	  /* a wait that is canceled leaves it starting */
 };
 
 enum server_outcome {
@@ -74,6 +75,15 @@ enum server_outcome {
  */
 int server_start_wait(const struct server_start *s,
     void (*progress)(void *arg, const char *line), void *arg, struct err *e);
+
+/*
+ * Ask the standby that runs on pgdata to end recovery, as "pg_ctl promote" does.
+ * It replays all that it can get first; whoever asks waits.  ERR_NOT_FOUND when
+ * no server runs there, ERR_CONFLICT when it is no standby.
+ */
+int server_ask_promotion(const char *pgdata, struct err *e);
+/* Let the server that runs on pgdata read its configuration again. */
+int server_reload(const char *pgdata, struct err *e);
 
 /*
  * Stop the server of pgdata and wait until it is gone; mode "smart", "fast" or

@@ -88,6 +88,10 @@ take_log(struct server_log *l, const char *text)
 		l->paused = true;
 	if (strncmp(text, "recovery has paused", 19) == 0)
 		l->stuck = true;
+	/* timeline.c, rescanLatestTimeLine(). */
+	if (strncmp(text, "new timeline ", 13) == 0 &&
+	    strstr(text, " before current recovery point") != NULL)
+		l->diverged = true;
 }
 
 /* The server's reason to give up, unless it is only a client's refusal. */

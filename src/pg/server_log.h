@@ -22,6 +22,7 @@ struct server_log {
 	bool paused;	  /* at the target */
 	bool stuck;	  /* paused for what must be changed first: see fatal */
 	bool at_target;	  /* recovery has stopped at a target */
+	bool diverged;	  /* a newer timeline began before what was replayed */
 	char newest[256]; /* what it says of its progress; "" */
 	char fatal[400];  /* the last reason to give up; "" */
 	char complaint[240]; /* the last about a line of a configuration file */

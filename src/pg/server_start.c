@@ -296,7 +296,7 @@ wait_for_end(struct wait *w, void (*progress)(void *arg, const char *line),
 			    child_check_stop(e) == -1)
 				rc = -1;
 		}
-		if (rc == -1)
+		if (rc == -1 && !(w->s->leave && e->kind == ERR_CANCELED))
 			give_up(w);
 		if (rc != 0)
 			return rc == 1 ? outcome : -1;

@@ -49,3 +49,20 @@ session_login_password(const char *conninfo, struct buf *file)
 		default_file(file);
 	return where;
 }
+
+bool
+session_login_user(const char *conninfo, struct buf *user)
+{
+	PQconninfoOption *all = PQconninfoParse(conninfo, NULL), *o;
+	bool found = false;
+
+	for (o = all; o != NULL && o->keyword != NULL; o++) {
+		if (strcmp(o->keyword, "user") != 0 || o->val == NULL ||
+		    o->val[0] == '\0')
+			continue;
+		buf_printf(user, "%s", o->val);
+		found = true;
+	}
+	PQconninfoFree(all);
+	return found;
+}

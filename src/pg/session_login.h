@@ -26,4 +26,7 @@ enum session_password {
 enum session_password
 session_login_password(const char *conninfo, struct buf *file);
 
+/* The role that these settings name, appended; false when they name none. */
+bool session_login_user(const char *conninfo, struct buf *user);
+
 #endif /* !PG_SESSION_LOGIN_H */

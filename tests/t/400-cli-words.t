@@ -49,6 +49,7 @@ Commands:
   drill      rehearse the loss of a server, keep signed reports
   expire     remove what the retention no longer keeps
   site       make two sites known to each other
+  standby    keep a standby here, up to the last byte received
   events     show what happened
   reload     put a changed configuration into effect
   config     show the effective configuration, or a sample

@@ -229,6 +229,37 @@ check_take_over_keeps(void)
 	tap_str(buf_str(&out), buf_str(&want), "a take-over");
 }
 
+/* A block is there once, what stood before it is untouched, and a restore of
+ * its backup finds only that. */
+static void
+check_block(void)
+{
+	static const char original[] =
+	    "# mine\narchive_mode = on\nport = 5432\n";
+	struct recovery_settings standby = copy, over = copy;
+	AUTO_BUF struct buf once = BUF_INIT, twice = BUF_INIT;
+	AUTO_BUF struct buf back = BUF_INIT, plain = BUF_INIT;
+	AUTO_BUF struct buf more = BUF_INIT;
+
+	standby.standby = standby.successor = true;
+	over.take_over = true;
+	buf_printf(&more, "port = '5433'\n");
+	recovery_block(original, strlen(original), &standby, 15, &more, &once);
+	tap_ok(strncmp(buf_str(&once), original, strlen(original)) == 0,
+	    "what stood there stands there");
+	tap_ok(strstr(buf_str(&once), "archive_mode = 'off'\n") != NULL &&
+		strstr(buf_str(&once), "port = '5433'\n") != NULL,
+	    "and a block behind it");
+	tap_ok(strstr(buf_str(&once), "max_logical") == NULL,
+	    "a successor keeps its subscriptions");
+	recovery_block(once.data, once.len, &standby, 15, &more, &twice);
+	tap_str(buf_str(&twice), buf_str(&once), "a second block replaces it");
+	recovery_merge(once.data, once.len, &over, 15, &back);
+	recovery_merge(original, strlen(original), &over, 15, &plain);
+	tap_str(buf_str(&back), buf_str(&plain),
+	    "a restore of such a backup has nothing of it");
+}
+
 int
 main(void)
 {
@@ -252,5 +283,6 @@ main(void)
 	check_merges();
 	check_bytes();
 	check_take_over_keeps();
+	check_block();
 	return tap_done();
 }
