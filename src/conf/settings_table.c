@@ -249,8 +249,8 @@ const struct option settings_options[] = {
 	    .type = OPTION_INTERVAL, .none = true, .min = MINUTE_US / 600,
 	    .max = DAY_US, .initial = "10s", .example = "1min",
 	    .what = "With wal_ack = remote: when the other site has not "
-	    "answered for so long, an alarm is raised, that is recorded, and "
-	    "this site is enough until it answers again; \"none\" to wait "
+	    "acknowledged anything for so long, an alarm is raised and "
+	    "this site is enough until the other has caught up; \"none\" to wait "
 	    "however long it takes." },
 
 	{ "standby_dir", CLUSTER(standby_dir), .type = OPTION_PATH,

@@ -40,6 +40,10 @@ struct accept {
 	struct wal_known known;	 /* the peer's last stamp */
 	struct wal_known noted;	 /* the last that we have all WAL of */
 	int64_t stamp_us;	 /* the peer's clock in the last stamp */
+	/* Until when, by clock_boot_us(), the peer has acknowledged nothing
+	 * that is not here. */
+	int64_t proved_until_us;
+	int64_t clock_us; /* when we said our clock last */
 	uint64_t source_lsn;	 /* the end of the peer's WAL */
 	char newest[BACKUP_ID_BYTES];
 	uint64_t object_bytes;
@@ -311,6 +315,25 @@ on_wal_end(struct accept *a, const json_t *m)
 		accept_wal_end(a->wal, offset);
 }
 
+/*
+ * The stamp was made after we had said "echo", and from then on the peer is
+ * bound for safe_for_us by its clock, which runs at most 1 % faster.
+ */
+static void
+note_proof(struct accept *a, const json_t *m)
+{
+	uint64_t echo, safe_us;
+
+	a->proved_until_us = 0;
+	if (json_need_u64(m, "echo", &echo, NULL) == -1 ||
+	    json_need_u64(m, "safe_for_us", &safe_us, NULL) == -1 ||
+	    echo == 0 || echo > INT64_MAX / 2 || safe_us == 0)
+		return;
+	if (safe_us > INT64_MAX / 4)
+		safe_us = INT64_MAX / 4;
+	a->proved_until_us = (int64_t)(echo + safe_us - safe_us / 100);
+}
+
 static void
 on_stamp(struct accept *a, const json_t *m)
 {
@@ -324,6 +347,7 @@ on_stamp(struct accept *a, const json_t *m)
 	    json_need_u64(m, "end", &end, NULL) == -1 ||
 	    server_us > INT64_MAX || now_us > INT64_MAX)
 		return;
+	note_proof(a, m);
 	a->known = (struct wal_known){ timeline, lsn, (int64_t)server_us };
 	a->stamp_us = (int64_t)now_us;
 	a->source_lsn = end;
@@ -442,8 +466,14 @@ void
 accept_tick(struct accept *a, int64_t now_us)
 {
 	struct keeper_result r;
+	json_t *m;
 
-	(void)now_us;
+	if (now_us - a->clock_us >= CLOCK_SECOND_US) {
+		a->clock_us = now_us;
+		m = courier_message("clock", a->journal);
+		json_set_u64(m, "t", (uint64_t)now_us);
+		courier_send(a->courier, m);
+	}
 	while (keeper_result(a->keeper, &r))
 		tell_kept(a, &r);
 	if (a->wal != NULL)
@@ -474,5 +504,10 @@ accept_status(const struct accept *a, json_t *out)
 	/* The source's time up to which all is here, by its clock. */
 	json_set_u64(out, "source_us", (uint64_t)a->noted.server_us);
 	json_set_u64(out, "stamp_us", (uint64_t)a->stamp_us);
+	if (a->proved_until_us > clock_boot_us())
+		json_set_u64(out, "zero_loss_proved_for_us",
+		    (uint64_t)(a->proved_until_us - clock_boot_us()));
+	json_set_u64(out, "zero_loss_until_boot_us",
+	    (uint64_t)a->proved_until_us);
 	json_set_u64(out, "object_bytes", a->object_bytes);
 }

@@ -24,6 +24,7 @@
 #include "conf/list.h"
 #include "jobs/courier_int.h"
 #include "jobs/jobs.h"
+#include "jobs/remote_ack.h"
 #include "link/handover.h"
 #include "link/keys.h"
 
@@ -232,7 +233,8 @@ on_message(void *arg, const uint8_t *data, size_t len)
 	AUTO_JSON json_t *m = json_parse(data, len, "message", &e);
 	char what[MESSAGE_NAME];
 	struct accept *a;
-	uint64_t journal;
+	uint64_t journal, lsn;
+	uint32_t timeline;
 
 	if (m == NULL ||
 	    json_need_text(m, "m", what, sizeof(what), &e) == -1 ||
@@ -247,9 +249,14 @@ on_message(void *arg, const uint8_t *data, size_t len)
 	a = find_accept(c, journal);
 	if (a != NULL && accept_message(a, what, m))
 		return;
-	if (journal < c->settings->cluster_count &&
-	    c->ships[journal] != NULL)
-		(void)ship_message(c->ships[journal], what, m);
+	if (journal >= c->settings->cluster_count || c->ships[journal] == NULL)
+		return;
+	(void)ship_message(c->ships[journal], what, m);
+	if (strcmp(what, "taken") == 0) {
+		ship_committed(c->ships[journal], &timeline, &lsn);
+		remote_ack_tell(c->settings,
+		    &c->settings->clusters[journal], timeline, lsn);
+	}
 }
 
 static int
@@ -387,6 +394,24 @@ show_status(struct courier *c)
 
 /* ---- the loop ---- */
 
+/* A receiver that has just begun knows nothing yet. */
+static void
+tell_receivers(const struct courier *c)
+{
+	uint32_t timeline;
+	uint64_t lsn;
+	size_t i;
+
+	for (i = 0; i < c->settings->cluster_count; i++) {
+		if (c->ships[i] == NULL)
+			continue;
+		ship_committed(c->ships[i], &timeline, &lsn);
+		if (timeline != 0)
+			remote_ack_tell(c->settings, &c->settings->clusters[i],
+			    timeline, lsn);
+	}
+}
+
 static void
 tick(struct courier *c)
 {
@@ -405,6 +430,7 @@ tick(struct courier *c)
 		begin_ships(c);
 	if (now_us - c->status_us >= STATUS_US) {
 		c->status_us = now_us;
+		tell_receivers(c);
 		show_status(c);
 		link_set_max_rate(c->link,
 		    settings_peer_rate(c->peer, clock_now_us()));

@@ -193,9 +193,12 @@ receive_run(const struct settings *s, const struct cluster_settings *c,
 	if (repo == NULL)
 		return -1;
 	r.repo = repo;
-	if (receive_status_begin(&r.status, s, c, e) == -1)
+	if (remote_ack_begin(&r.remote, s, c, e) == -1)
 		return -1;
-	rc = run_again_and_again(&r, e);
+	rc = receive_status_begin(&r.status, s, c, e);
+	if (rc == 0)
+		rc = run_again_and_again(&r, e);
+	remote_ack_end(&r.remote);
 	receive_status_end(&r.status);
 	if (rc == -1 && e->kind == ERR_CANCELED) {
 		err_clear(e);

@@ -15,6 +15,7 @@
 
 #include "jobs/jobs.h"
 #include "jobs/receive_plan.h"
+#include "jobs/remote_ack.h"
 #include "pg/session.h"
 #include "pg/walstream.h"
 #include "repo/repo.h"
@@ -78,6 +79,9 @@ struct receive_status {
 	int64_t server_us;    /* its clock then */
 	int64_t connected_us; /* 0: not connected */
 	struct err err;	      /* why not */
+	const char *ack;      /* "local", "remote", "degraded" */
+	uint64_t remote_lsn;  /* durable at another site; LSN_NONE */
+	int64_t safe_until_us; /* remote_ack.h */
 	int64_t written_us;   /* CLOCK_BOOTTIME */
 };
 
@@ -95,6 +99,7 @@ struct receiver {
 	const struct receive_options *options;
 	struct repo *repo;
 	struct receive_status status;
+	struct remote_ack remote;
 	bool after_gap; /* the server no longer has what follows ours */
 	bool gap_told;
 

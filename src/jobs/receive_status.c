@@ -66,6 +66,11 @@ put_all(json_t *j, const struct receive_status *st)
 	if (st->timeline != 0)
 		json_set_u64(j, "timeline", st->timeline);
 	put_positions(j, st);
+	if (st->ack != NULL) {
+		json_set_str(j, "ack", st->ack);
+		put_lsn(j, "remote", st->remote_lsn);
+		put_time(j, "ack_safe_until_boot_us", st->safe_until_us);
+	}
 	put_time(j, "updated_us", clock_now_us());
 	put_time(j, "connected_us", st->connected_us);
 	put_time(j, "message_us", st->message_us);

@@ -17,6 +17,7 @@
 #include "repo/walknown.h"
 
 #define IDLE_MS	      1000
+#define REMOTE_MS     2 /* how soon another site's word is passed on */
 #define REPORT_AGE_US (10 * CLOCK_SECOND_US)
 /* A server that is silent for so long is asked for a sign of life, so that it is
  * known until when nothing happened on it. */
@@ -29,6 +30,8 @@
 static int
 wait_ms(const struct stream *s)
 {
+	if (remote_ack_waits(&s->r->remote))
+		return REMOTE_MS;
 	if (!stream_is_pending(s))
 		return IDLE_MS;
 	return stream_behind(s) == 0 ? 0 : RECEIVE_SYNC_MS;
@@ -58,6 +61,22 @@ is_silent(const struct stream *s)
 	return clock_now_us() - s->r->status.message_us >= ASK_AGE_US;
 }
 
+/* With wal_ack = remote only what another site has too. */
+static uint64_t
+limit_remote(struct stream *s, uint64_t flushed)
+{
+	struct receive_status *st = &s->r->status;
+	struct remote_ack *a = &s->r->remote;
+
+	if (a->fd == -1)
+		return flushed;
+	flushed = remote_ack_limit(a, s->r->plan.timeline, flushed);
+	st->ack = a->degraded ? "degraded" : "remote";
+	st->remote_lsn = a->lsn;
+	st->safe_until_us = a->safe_until_us;
+	return flushed;
+}
+
 /* Report when the flush position has moved, when it is due, or now. */
 static int
 report(struct stream *s, bool now, struct err *e)
@@ -73,6 +92,7 @@ report(struct stream *s, bool now, struct err *e)
 	 * sent it again and it was the same. */
 	if (flushed > s->received_lsn)
 		flushed = LSN_NONE;
+	flushed = limit_remote(s, flushed);
 	if (!now && flushed <= s->reported_lsn &&
 	    boot_us - s->reported_us <
 		(is_silent(s) ? ASK_AGE_US : REPORT_AGE_US))

@@ -3,10 +3,12 @@
  * restorable, then all that comes, WAL before the rest.
  */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "codec/digest.h"
@@ -116,6 +118,8 @@ ship_message(struct ship *s, const char *what, const json_t *m)
 		ship_wal_no(s, m);
 	else if (strcmp(what, "taken") == 0)
 		ship_wal_taken(s, m);
+	else if (strcmp(what, "clock") == 0)
+		(void)json_need_u64(m, "t", &s->echo, NULL);
 	else
 		return false;
 	if (strcmp(what, "kept") == 0)
@@ -156,12 +160,38 @@ note_stamp(struct ship *s, uint64_t lsn, int64_t us)
 	    (struct ship_stamp){ lsn, us };
 }
 
+/* For how long from now the receiver will acknowledge nothing that the peer
+ * does not have (remote_ack.h); 0 it may at any time. */
+static uint64_t
+safe_for_us(const struct ship *s)
+{
+	AUTO_FREE char *path = mem_printf("%s/%s/receiver.json",
+	    courier_settings(s->courier)->state_dir, s->cluster->name);
+	AUTO_BUF struct buf text = BUF_INIT;
+	AUTO_JSON json_t *j = NULL;
+	int64_t now_us = clock_boot_us(), until_us;
+	const char *ack;
+
+	if (s->cluster->wal_ack != WAL_ACK_REMOTE ||
+	    file_slurp_at(AT_FDCWD, path, (size_t)1 << 16, &text, NULL) == -1)
+		return 0;
+	j = json_parse(text.data, text.len, path, NULL);
+	if (j == NULL || json_need_str(j, "ack", &ack, NULL) == -1 ||
+	    strcmp(ack, "remote") != 0 ||
+	    json_need_i64(j, "ack_safe_until_boot_us", &until_us, NULL) == -1 ||
+	    until_us <= now_us)
+		return 0;
+	return (uint64_t)(until_us - now_us);
+}
+
 static void
 send_stamp(struct ship *s)
 {
 	struct wal_known k;
 	json_t *m = courier_message("stamp", s->journal);
 
+	json_set_u64(m, "echo", s->echo);
+	json_set_u64(m, "safe_for_us", safe_for_us(s));
 	wal_known_read(&s->lineage, &k);
 	json_set_u64(m, "timeline", k.timeline);
 	json_set_u64(m, "lsn", k.lsn);

@@ -91,6 +91,7 @@ struct ship {
 	struct ship_wal wal;
 	unsigned int turn; /* WAL chunks in a row */
 	int64_t scan_us, stamp_us;
+	uint64_t echo; /* the peer's clock, as it said last */
 	struct ship_stamp stamps[SHIP_STAMPS];
 	size_t stamp_count; /* ever; the last SHIP_STAMPS are kept */
 	struct err err;
