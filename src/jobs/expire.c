@@ -175,8 +175,8 @@ protect_us(const struct expiry *x)
 	size_t i;
 
 	for (i = 0; i < x->settings->peer_count; i++)
-		if (list_has(x->cluster->accept_from,
-			x->settings->peers[i].name) &&
+		if (list_has(
+			x->cluster->accept_from, x->settings->peers[i].name) &&
 		    x->settings->peers[i].protect_us > us)
 			us = x->settings->peers[i].protect_us;
 	return us;
