@@ -63,7 +63,8 @@ under_lease(struct decide_look *l)
 	renew(l);
 	if (holds && v->lease_number > l->f->role->held)
 		out->note_held = v->lease_number;
-	if (holds && l->f->role->waived != 0)
+	if (holds && l->f->role->waived != 0 &&
+	    v->lease_number >= l->f->role->held)
 		out->clear_waived = true;
 	out->may_ack = holds || out->reason == REASON_WAIVED;
 	if (out->reason == REASON_NO_LEASE) {
