@@ -135,6 +135,87 @@ print_cluster(const json_t *c, int64_t now_us)
 			print_job(names[i], job, now_us);
 }
 
+/* "1.2 MB behind", "in step" */
+static void
+print_behind(const json_t *o, int64_t since_us)
+{
+	char size[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
+
+	if (str(o, "committed")[0] != '\0')
+		(void)printf(", durable there up to %s", str(o, "committed"));
+	if (num(o, "behind_bytes") == 0)
+		(void)printf(", in step");
+	else
+		(void)printf(", %s behind",
+		    size_text((uint64_t)num(o, "behind_bytes"), size));
+	if (since_us > 0)
+		(void)printf(", the oldest for %s",
+		    clock_interval(clock_now_us() - since_us, late));
+}
+
+static void
+print_ship(const json_t *o)
+{
+	char size[SIZE_TEXT_BYTES];
+
+	(void)printf("  sends     %s: %s", str(o, "cluster"), str(o, "state"));
+	print_behind(o, num(o, "lacking_since_us"));
+	if (str(o, "backup")[0] != '\0')
+		(void)printf("\n            backup %s is on its way, %s left",
+		    str(o, "backup"),
+		    size_text((uint64_t)num(o, "backup_bytes_left"), size));
+	if (str(o, "why")[0] != '\0')
+		(void)printf("\n            %s", str(o, "why"));
+	(void)printf("\n");
+}
+
+static void
+print_accept(const json_t *o)
+{
+	char size[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
+	int64_t source_us = num(o, "source_us");
+
+	(void)printf("  takes     %s: %s", str(o, "cluster"), str(o, "state"));
+	if (str(o, "committed")[0] != '\0')
+		(void)printf(", durable here up to %s", str(o, "committed"));
+	if (num(o, "behind_bytes") > 0)
+		(void)printf(", %s behind",
+		    size_text((uint64_t)num(o, "behind_bytes"), size));
+	if (source_us > 0)
+		(void)printf("\n            a failover now would lose up to %s",
+		    json_object_get(o, "zero_loss_proved_for_us") != NULL
+			? "nothing that was acknowledged"
+			: clock_interval(clock_now_us() - source_us, late));
+	if (str(o, "why")[0] != '\0')
+		(void)printf("\n            %s", str(o, "why"));
+	(void)printf("\n");
+}
+
+static void
+print_link(const json_t *l)
+{
+	const json_t *path, *one;
+	size_t i;
+
+	(void)printf("  link      %s, %s\n",
+	    json_is_true(json_object_get(l, "up")) ? "up" : "DOWN",
+	    str(l, "congestion")[0] == '\0' ? "no lanes"
+					    : str(l, "congestion"));
+	json_array_foreach(json_object_get(l, "paths"), i, path)
+	{
+		(void)printf("  path %zu    %s %s, %.1f ms, %lld lanes", i + 1,
+		    json_is_true(json_object_get(path, "up")) ? "up" : "DOWN",
+		    str(path, "remote"), (double)num(path, "rtt_us") / 1000,
+		    (long long)num(path, "lanes"));
+		if (str(path, "error")[0] != '\0')
+			(void)printf(": %s", str(path, "error"));
+		(void)printf("\n");
+	}
+	json_array_foreach(json_object_get(l, "ships"), i, one) print_ship(one);
+	json_array_foreach(json_object_get(l, "accepts"), i, one)
+	    print_accept(one);
+}
+
 static void
 print_peer(const json_t *p)
 {
@@ -144,6 +225,8 @@ print_peer(const json_t *p)
 		(void)printf("  paired    key %s\n", str(p, "key"));
 	else
 		(void)printf("  %s\n", str(p, "error"));
+	if (json_object_get(p, "link") != NULL)
+		print_link(json_object_get(p, "link"));
 }
 
 static void

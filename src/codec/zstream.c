@@ -22,8 +22,8 @@ static size_t
 must(size_t rc)
 {
 	if (ZSTD_isError(rc)) {
-		(void)fprintf(stderr, "pgkura: zstd: %s\n",
-		    ZSTD_getErrorName(rc));
+		(void)fprintf(
+		    stderr, "pgkura: zstd: %s\n", ZSTD_getErrorName(rc));
 		abort();
 	}
 	return rc;
@@ -37,8 +37,8 @@ zdeflate_new(int level)
 	z->ctx = ZSTD_createCCtx();
 	if (z->ctx == NULL)
 		abort();
-	(void)must(ZSTD_CCtx_setParameter(
-	    z->ctx, ZSTD_c_compressionLevel, level));
+	(void)must(
+	    ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_compressionLevel, level));
 	(void)must(
 	    ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_windowLog, WINDOW_LOG));
 	return z;
@@ -63,8 +63,7 @@ zdeflate_put(struct zdeflate *z, const void *in, size_t len, struct buf *out)
 		ZSTD_outBuffer o = { .size = ZSTD_CStreamOutSize() };
 
 		o.dst = buf_reserve(out, o.size);
-		left = must(
-		    ZSTD_compressStream2(z->ctx, &o, &i, ZSTD_e_flush));
+		left = must(ZSTD_compressStream2(z->ctx, &o, &i, ZSTD_e_flush));
 		out->len += o.pos;
 	} while (left != 0 || i.pos < i.size);
 }
@@ -77,8 +76,8 @@ zinflate_new(void)
 	z->ctx = ZSTD_createDCtx();
 	if (z->ctx == NULL)
 		abort();
-	(void)must(ZSTD_DCtx_setParameter(
-	    z->ctx, ZSTD_d_windowLogMax, WINDOW_LOG));
+	(void)must(
+	    ZSTD_DCtx_setParameter(z->ctx, ZSTD_d_windowLogMax, WINDOW_LOG));
 	z->piece = mem_alloc(PIECE_BYTES);
 	return z;
 }

@@ -33,8 +33,8 @@ AUTO_DEFINE(struct zinflate, zinflate_free);
 #define AUTO_ZINFLATE AUTO(zinflate_free_auto)
 /* The next len bytes; fn is called with the plain bytes, piece by piece (at most
  * 128 KiB), and returns 0, or -1 with *e to stop. */
-typedef int zinflate_fn(
-    void *arg, const uint8_t *data, size_t len, struct err *e);
+typedef int
+zinflate_fn(void *arg, const uint8_t *data, size_t len, struct err *e);
 int zinflate_put(struct zinflate *z, const void *in, size_t len,
     zinflate_fn *fn, void *arg, struct err *e);
 

@@ -27,10 +27,14 @@ enum alarm_kind {
 	ALARM_VERIFY_FAILED,
 	ALARM_REPOSITORY_SPACE_LOW,
 	ALARM_WATCHER_SILENT,
-	ALARM_PEER_NOT_PAIRED, /* its "cluster" is the peer */
+	ALARM_REPLICATION_REFUSED, /* of these the "cluster" is the peer */
+	ALARM_RPO_EXCEEDED,
+	ALARM_PEER_UNREACHABLE,
+	ALARM_PATH_DOWN,
+	ALARM_PEER_NOT_PAIRED,
 	ALARM_SETTINGS_REFUSED
 }; /* in order of importance */
-#define ALARM_COUNT 14
+#define ALARM_COUNT (ALARM_SETTINGS_REFUSED + 1)
 
 struct alarms;
 

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "daemon/link_view.h"
 #include "daemon/message.h"
 #include "link/keys.h"
 
@@ -268,6 +269,8 @@ judge_peer(struct alarms *a, const struct settings *s, const char *name)
 
 	set(a, ALARM_PEER_NOT_PAIRED, name,
 	    peer_read(s->state_dir, name, &p, &e) == -1 ? e.text : NULL);
+	if (e.kind == ERR_NONE)
+		judge_link(a, s, settings_peer(s, name, NULL));
 }
 
 void

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "config.h"
+#include "daemon/link_view.h"
 #include "daemon/message.h"
 #include "link/keys.h"
 
@@ -179,7 +180,7 @@ peers_status(const struct settings *s, const struct duties *d)
 	for (i = 0; i < s->peer_count; i++) {
 		const struct peer_settings *ps = &s->peers[i];
 		const struct duty *y = duties_find(d, "courier", ps->name);
-		json_t *o = json_object();
+		json_t *o = json_object(), *link;
 		struct err e = ERR_INIT;
 		struct peer p;
 		bool paired = peer_read(s->state_dir, ps->name, &p, &e) == 0;
@@ -197,6 +198,8 @@ peers_status(const struct settings *s, const struct duties *d)
 		    o, "witness", json_boolean(ps->witness));
 		if (y != NULL)
 			json_set_str(o, "courier", duty_state_name(y->state));
+		if ((link = link_view(s, ps->name)) != NULL)
+			(void)json_object_set_new(o, "link", link);
 		(void)json_array_append_new(all, o);
 	}
 	return all;

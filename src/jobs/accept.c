@@ -37,14 +37,14 @@ struct accept {
 	uint32_t timeline;
 	int receive_lock; /* while WAL comes, no receiver may write here */
 	struct accept_wal_state told;
-	struct wal_known known;	 /* the peer's last stamp */
-	struct wal_known noted;	 /* the last that we have all WAL of */
-	int64_t stamp_us;	 /* the peer's clock in the last stamp */
+	struct wal_known known; /* the peer's last stamp */
+	struct wal_known noted; /* the last that we have all WAL of */
+	int64_t stamp_us;	/* the peer's clock in the last stamp */
 	/* Until when, by clock_boot_us(), the peer has acknowledged nothing
 	 * that is not here. */
 	int64_t proved_until_us;
-	int64_t clock_us; /* when we said our clock last */
-	uint64_t source_lsn;	 /* the end of the peer's WAL */
+	int64_t clock_us;    /* when we said our clock last */
+	uint64_t source_lsn; /* the end of the peer's WAL */
 	char newest[BACKUP_ID_BYTES];
 	uint64_t object_bytes;
 	char why[200]; /* no WAL comes, since */
@@ -112,8 +112,8 @@ open_lineage(struct accept *a, const json_t *m, struct err *e)
 	if (strlen(text) > FACTS_MAX)
 		return err_set(e, ERR_CORRUPT, "a record that is too long");
 	buf_put(&facts, text, strlen(text));
-	return lineage_adopt(courier_repo(a->courier), cluster, name, &facts,
-	    &a->lineage, e);
+	return lineage_adopt(
+	    courier_repo(a->courier), cluster, name, &facts, &a->lineage, e);
 }
 
 /* ---- what is here ---- */
@@ -143,8 +143,8 @@ add_name(void *arg, const char *name, struct err *e)
 	(void)json_array_append_new(n->list, json_string(name));
 	if (strncmp(name, "backups/", 8) == 0 &&
 	    strcmp(name + 8, n->a->newest) > 0)
-		(void)snprintf(n->a->newest, sizeof(n->a->newest), "%.21s",
-		    name + 8);
+		(void)snprintf(
+		    n->a->newest, sizeof(n->a->newest), "%.21s", name + 8);
 	if (json_array_size(n->list) >= HAVE_NAMES_MAX)
 		send_names(n, false);
 	return 0;
@@ -160,8 +160,8 @@ say_what_is_here(struct accept *a, struct err *e)
 	size_t i;
 
 	for (i = 0; i < COUNT_OF(kinds); i++)
-		if (objects_each(
-			&a->lineage, kinds[i], add_name, &n, e) == -1) {
+		if (objects_each(&a->lineage, kinds[i], add_name, &n, e) ==
+		    -1) {
 			json_decref(n.list);
 			return -1;
 		}
@@ -225,8 +225,8 @@ accept_journal(const struct accept *a)
 /* ---- WAL ---- */
 
 static int
-plan_wal(struct accept *a, const json_t *m, struct receive_plan *plan,
-    struct err *e)
+plan_wal(
+    struct accept *a, const json_t *m, struct receive_plan *plan, struct err *e)
 {
 	AUTO_FREE struct wal_span *spans = NULL;
 	struct timeline_history h = { 0 };
@@ -245,8 +245,7 @@ plan_wal(struct accept *a, const json_t *m, struct receive_plan *plan,
 	if (f.server_timeline == 0)
 		return err_set(e, ERR_CORRUPT, "WAL of no timeline");
 	if (wal_spans(&a->lineage, &spans, &f.span_count, e) == -1 ||
-	    wal_read_history(
-		&a->lineage, f.server_timeline, &h, NULL, e) == -1)
+	    wal_read_history(&a->lineage, f.server_timeline, &h, NULL, e) == -1)
 		return -1;
 	f.spans = spans;
 	rc = receive_plan_make(&f, plan, e);
@@ -387,8 +386,7 @@ int
 accept_chunk(struct accept *a, const struct link_chunk *c, struct err *e)
 {
 	if (a->wal != NULL && c->stream == a->wal_body)
-		return accept_wal_chunk(
-		    a->wal, c->offset, c->data, c->len, e);
+		return accept_wal_chunk(a->wal, c->offset, c->data, c->len, e);
 	a->object_bytes += c->len;
 	return keeper_chunk(
 	    a->keeper, c->stream, c->offset, c->data, c->len, e);
@@ -400,8 +398,10 @@ static void
 tell_kept(struct accept *a, const struct keeper_result *r)
 {
 	static const char *const words[] = { [KEPT_WANTED] = "wanted",
-		[KEPT_PART] = "part", [KEPT_DONE] = "done",
-		[KEPT_NOT_YET] = "not_yet", [KEPT_REFUSED] = "refused",
+		[KEPT_PART] = "part",
+		[KEPT_DONE] = "done",
+		[KEPT_NOT_YET] = "not_yet",
+		[KEPT_REFUSED] = "refused",
 		[KEPT_DAMAGED] = "damaged" };
 	json_t *m = courier_message("kept", a->journal);
 
@@ -487,8 +487,7 @@ accept_status(const struct accept *a, json_t *out)
 
 	json_set_str(out, "cluster", a->cluster->name);
 	json_set_str(out, "lineage", a->lineage.name);
-	json_set_str(
-	    out, "state", a->wal == NULL ? "waiting" : "accepting");
+	json_set_str(out, "state", a->wal == NULL ? "waiting" : "accepting");
 	if (a->why[0] != '\0')
 		json_set_str(out, "why", a->why);
 	if (a->timeline != 0) {
@@ -507,7 +506,7 @@ accept_status(const struct accept *a, json_t *out)
 	if (a->proved_until_us > clock_boot_us())
 		json_set_u64(out, "zero_loss_proved_for_us",
 		    (uint64_t)(a->proved_until_us - clock_boot_us()));
-	json_set_u64(out, "zero_loss_until_boot_us",
-	    (uint64_t)a->proved_until_us);
+	json_set_u64(
+	    out, "zero_loss_until_boot_us", (uint64_t)a->proved_until_us);
 	json_set_u64(out, "object_bytes", a->object_bytes);
 }

@@ -161,8 +161,8 @@ take_what_is_here(struct accept_wal *a, struct err *e)
 
 struct accept_wal *
 accept_wal_new(const struct lineage *l, const struct cluster_settings *c,
-    uint32_t timeline, uint64_t start_lsn, void (*notify)(void *arg),
-    void *arg, uint64_t *from_lsn, struct err *e)
+    uint32_t timeline, uint64_t start_lsn, void (*notify)(void *arg), void *arg,
+    uint64_t *from_lsn, struct err *e)
 {
 	AUTO_ACCEPT_WAL struct accept_wal *a = mem_zalloc(sizeof(*a));
 

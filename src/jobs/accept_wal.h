@@ -37,8 +37,8 @@ AUTO_DEFINE(struct accept_wal, accept_wal_free);
 #define AUTO_ACCEPT_WAL AUTO(accept_wal_free_auto)
 
 /* -1: ERR_CORRUPT, more than the window. */
-int accept_wal_chunk(struct accept_wal *a, uint64_t offset,
-    const uint8_t *data, size_t len, struct err *e);
+int accept_wal_chunk(struct accept_wal *a, uint64_t offset, const uint8_t *data,
+    size_t len, struct err *e);
 /* The end of the timeline stands at this offset of the stream: when all before
  * it is taken, the open segment becomes a partial. */
 void accept_wal_end(struct accept_wal *a, uint64_t offset);

@@ -128,7 +128,8 @@ begin_ships(struct courier *c)
 	for (i = 0; i < c->settings->cluster_count; i++) {
 		const struct cluster_settings *cl = &c->settings->clusters[i];
 
-		if (c->ships[i] != NULL || !list_has(cl->replicate_to, c->peer->name))
+		if (c->ships[i] != NULL ||
+		    !list_has(cl->replicate_to, c->peer->name))
 			continue;
 		c->ships[i] = ship_new(c, i, cl, &e);
 		if (c->ships[i] == NULL) {
@@ -236,8 +237,7 @@ on_message(void *arg, const uint8_t *data, size_t len)
 	uint64_t journal, lsn;
 	uint32_t timeline;
 
-	if (m == NULL ||
-	    json_need_text(m, "m", what, sizeof(what), &e) == -1 ||
+	if (m == NULL || json_need_text(m, "m", what, sizeof(what), &e) == -1 ||
 	    json_need_u64(m, "j", &journal, &e) == -1) {
 		log_error("message_malformed", &e);
 		return;
@@ -254,8 +254,8 @@ on_message(void *arg, const uint8_t *data, size_t len)
 	(void)ship_message(c->ships[journal], what, m);
 	if (strcmp(what, "taken") == 0) {
 		ship_committed(c->ships[journal], &timeline, &lsn);
-		remote_ack_tell(c->settings,
-		    &c->settings->clusters[journal], timeline, lsn);
+		remote_ack_tell(c->settings, &c->settings->clusters[journal],
+		    timeline, lsn);
 	}
 }
 
@@ -263,8 +263,7 @@ static int
 on_chunk(void *arg, const struct link_chunk *chunk, struct err *e)
 {
 	struct courier *c = arg;
-	struct accept *a =
-	    find_accept(c, chunk->stream >> BODY_JOURNAL_SHIFT);
+	struct accept *a = find_accept(c, chunk->stream >> BODY_JOURNAL_SHIFT);
 
 	return a == NULL ? 0 : accept_chunk(a, chunk, e);
 }
@@ -387,8 +386,7 @@ show_status(struct courier *c)
 	buf_put_u8(&text, '\n');
 	fd = file_open_at(
 	    AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0644, NULL);
-	if (fd != -1 &&
-	    file_write_all(fd, text.data, text.len, tmp, NULL) == 0)
+	if (fd != -1 && file_write_all(fd, text.data, text.len, tmp, NULL) == 0)
 		(void)rename(tmp, c->status_path);
 }
 
@@ -432,8 +430,8 @@ tick(struct courier *c)
 		c->status_us = now_us;
 		tell_receivers(c);
 		show_status(c);
-		link_set_max_rate(c->link,
-		    settings_peer_rate(c->peer, clock_now_us()));
+		link_set_max_rate(
+		    c->link, settings_peer_rate(c->peer, clock_now_us()));
 	}
 }
 
@@ -448,8 +446,8 @@ run(struct courier *c, struct err *e)
 		if (child_check_stop(e) == -1)
 			return -1;
 		p.revents = 0;
-		if (link_run(c->link, &p, c->handover_fd == -1 ? 0 : 1,
-			TICK_MS, e) == -1)
+		if (link_run(c->link, &p, c->handover_fd == -1 ? 0 : 1, TICK_MS,
+			e) == -1)
 			return -1;
 		if ((p.revents & POLLIN) != 0 &&
 		    (fd = handover_take(c->handover_fd)) != -1)
@@ -471,8 +469,8 @@ set_paths(struct link_params *params, const struct peer_settings *p)
 		if (a == NULL || *(a += strspn(a, ", \t")) == '\0')
 			break;
 		len = strcspn(a, ", \t");
-		(void)snprintf(path->address, sizeof(path->address), "%.*s",
-		    (int)len, a);
+		(void)snprintf(
+		    path->address, sizeof(path->address), "%.*s", (int)len, a);
 		a += len;
 		if (b != NULL && *(b += strspn(b, ", \t")) != '\0') {
 			len = strcspn(b, ", \t");
@@ -531,9 +529,7 @@ int
 courier_run(
     const struct settings *s, const struct peer_settings *p, struct err *e)
 {
-	struct courier c = {
-		.settings = s, .peer = p, .handover_fd = -1
-	};
+	struct courier c = { .settings = s, .peer = p, .handover_fd = -1 };
 	int rc = -1;
 
 	c.ships = mem_zarray(s->cluster_count + 1, sizeof(struct ship *));

@@ -75,8 +75,8 @@ void ship_committed(const struct ship *s, uint32_t *timeline, uint64_t *lsn);
 /* ---- accept.c ---- */
 
 /* From an "open" message; ERR_REFUSED when this site does not accept it. */
-struct accept *accept_new(
-    struct courier *c, uint64_t journal, const json_t *m, struct err *e);
+struct accept *
+accept_new(struct courier *c, uint64_t journal, const json_t *m, struct err *e);
 void accept_free(struct accept *a);
 uint64_t accept_journal(const struct accept *a);
 bool accept_message(struct accept *a, const char *what, const json_t *m);

@@ -180,13 +180,12 @@ note(struct keeper *k, struct body *b, struct err *e)
 	if (file_sync_fd(b->fd, b->staging, e) == -1)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s.have", b->staging);
-	n = snprintf(text, sizeof(text), "%llu\n",
-	    (unsigned long long)prefix_of(b));
+	n = snprintf(
+	    text, sizeof(text), "%llu\n", (unsigned long long)prefix_of(b));
 	dir = file_open_dir(store_local_path(store_of(k)), e);
 	if (dir == -1)
 		return -1;
-	n = file_publish_at(
-	    dir, path, text, (size_t)n, 0600, FILE_REPLACE, e);
+	n = file_publish_at(dir, path, text, (size_t)n, 0600, FILE_REPLACE, e);
 	(void)close(dir);
 	if (n == 0)
 		b->noted = prefix_of(b);
@@ -250,8 +249,8 @@ is_here(const struct keeper *k, const struct body *b, struct err *e)
 	struct store_info info;
 	char key[STORE_KEY_BYTES];
 
-	if (store_stat(store_of(k), lineage_key(&k->lineage, key, "%s", b->name),
-		&info, e) == -1)
+	if (store_stat(store_of(k),
+		lineage_key(&k->lineage, key, "%s", b->name), &info, e) == -1)
 		return -1;
 	if (!info.exists)
 		return 0;
@@ -291,8 +290,8 @@ check_offer(const struct keeper *k, const struct body *b, struct err *e)
 		    "object \"%s\" of %llu bytes is not accepted", b->name,
 		    (unsigned long long)b->bytes);
 	if (k->body_count >= KEEPER_BODIES_MAX)
-		return err_set(e, ERR_REFUSED,
-		    "too many objects are offered at once");
+		return err_set(
+		    e, ERR_REFUSED, "too many objects are offered at once");
 	return 0;
 }
 
@@ -340,16 +339,15 @@ finish(struct keeper *k, struct body *b)
 		forget_staging(k, b);
 	} else if (file_sync_fd(b->fd, b->staging, &e) == -1) {
 		what = KEPT_DAMAGED;
-	} else if (keeper_commit(&k->lineage, b->kind, b->name, b->staging,
-		       &e) == -1) {
+	} else if (keeper_commit(
+		       &k->lineage, b->kind, b->name, b->staging, &e) == -1) {
 		what = e.kind == ERR_TRANSIENT ? KEPT_NOT_YET : KEPT_REFUSED;
 		if (e.kind == ERR_CONFLICT || e.kind == ERR_CORRUPT)
 			forget_staging(k, b);
 	} else {
 		forget_staging(k, b);
 	}
-	say(k, b->number, what, b->bytes,
-	    what == KEPT_DONE ? NULL : &e);
+	say(k, b->number, what, b->bytes, what == KEPT_DONE ? NULL : &e);
 	drop(k, b);
 }
 
@@ -373,15 +371,14 @@ on_offer(struct keeper *k, const struct item *it)
 	sha256_hex(b->sha256, hex);
 	/* The last part is the object's own: a segment says what it is. */
 	slash = strrchr(b->name, '/');
-	(void)snprintf(b->folder, sizeof(b->folder), "incoming/%s/%.32s",
-	    k->peer, hex);
+	(void)snprintf(
+	    b->folder, sizeof(b->folder), "incoming/%s/%.32s", k->peer, hex);
 	(void)snprintf(b->staging, sizeof(b->staging), "%.200s/%.200s",
 	    b->folder, slash == NULL ? "object" : slash + 1);
 	b->next = k->bodies;
 	k->bodies = b;
 	k->body_count++;
-	if (check_offer(k, b, &e) == -1 ||
-	    (here = is_here(k, b, &e)) == -1 ||
+	if (check_offer(k, b, &e) == -1 || (here = is_here(k, b, &e)) == -1 ||
 	    (here == 0 && open_staging(k, b, &e) == -1)) {
 		say(k, b->number, KEPT_REFUSED, 0, &e);
 		drop(k, b);
@@ -453,8 +450,8 @@ run(void *arg)
 }
 
 struct keeper *
-keeper_new(const struct lineage *l, const char *peer,
-    void (*notify)(void *arg), void *arg)
+keeper_new(const struct lineage *l, const char *peer, void (*notify)(void *arg),
+    void *arg)
 {
 	struct keeper *k = mem_zalloc(sizeof(*k));
 
@@ -493,8 +490,8 @@ put(struct keeper *k, struct item *it)
 }
 
 void
-keeper_offer(struct keeper *k, uint64_t body, const char *name,
-    uint64_t bytes, const uint8_t sha256[SHA256_BYTES])
+keeper_offer(struct keeper *k, uint64_t body, const char *name, uint64_t bytes,
+    const uint8_t sha256[SHA256_BYTES])
 {
 	struct item *it = mem_zalloc(sizeof(*it));
 
@@ -517,8 +514,8 @@ keeper_chunk(struct keeper *k, uint64_t body, uint64_t offset,
 	full = k->queued_bytes + len > KEEPER_QUEUE_MAX;
 	(void)pthread_mutex_unlock(&k->lock);
 	if (full)
-		return err_set(e, ERR_CORRUPT,
-		    "the peer sends more than it was told to");
+		return err_set(
+		    e, ERR_CORRUPT, "the peer sends more than it was told to");
 	it = mem_zalloc(sizeof(*it) + len);
 	it->kind = ITEM_CHUNK;
 	it->body = body;

@@ -25,7 +25,7 @@
 #include "repo/repo.h"
 
 /* Bytes of one object from bodies of one site, in memory at most. */
-#define KEEPER_QUEUE_MAX ((size_t)64 << 20)
+#define KEEPER_QUEUE_MAX  ((size_t)64 << 20)
 #define KEEPER_BODIES_MAX 256
 
 struct keeper;
@@ -46,12 +46,12 @@ int keeper_chunk(struct keeper *k, uint64_t body, uint64_t offset,
     const uint8_t *data, size_t len, struct err *e);
 
 enum kept {
-	KEPT_WANTED,	/* send it from offset on */
-	KEPT_PART,	/* offset bytes of it are written */
-	KEPT_DONE,	/* it is here, durable */
-	KEPT_NOT_YET,	/* a backup whose needs are not here; offer it again */
-	KEPT_REFUSED,	/* err: do not offer it again */
-	KEPT_DAMAGED	/* err: other bytes than its digest says; offer again */
+	KEPT_WANTED,  /* send it from offset on */
+	KEPT_PART,    /* offset bytes of it are written */
+	KEPT_DONE,    /* it is here, durable */
+	KEPT_NOT_YET, /* a backup whose needs are not here; offer it again */
+	KEPT_REFUSED, /* err: do not offer it again */
+	KEPT_DAMAGED  /* err: other bytes than its digest says; offer again */
 };
 
 struct keeper_result {

@@ -13,8 +13,8 @@
 #define SEAL_BYTES    (sizeof("# crc32c 01234567\n") - 1)
 
 static int
-slurp(const struct lineage *l, const char *staging, size_t max,
-    struct buf *out, struct err *e)
+slurp(const struct lineage *l, const char *staging, size_t max, struct buf *out,
+    struct err *e)
 {
 	return store_get(repo_store(l->repo), staging, max, out, e);
 }
@@ -25,8 +25,8 @@ move(const struct lineage *l, const char *staging, const char *name,
 {
 	char key[STORE_KEY_BYTES];
 
-	return store_rename(repo_store(l->repo), staging,
-	    lineage_key(l, key, "%s", name), e);
+	return store_rename(
+	    repo_store(l->repo), staging, lineage_key(l, key, "%s", name), e);
 }
 
 static int
@@ -37,8 +37,7 @@ commit_facts(const struct lineage *l, const char *name, const char *staging,
 	struct lineage same;
 
 	if (slurp(l, staging, (size_t)1 << 16, &text, e) == -1 ||
-	    lineage_adopt(
-		l->repo, l->cluster, l->name, &text, &same, e) == -1)
+	    lineage_adopt(l->repo, l->cluster, l->name, &text, &same, e) == -1)
 		return -1;
 	return move(l, staging, name, e);
 }
@@ -58,18 +57,18 @@ commit_history(const struct lineage *l, const char *name, const char *staging,
 	if (text.len < SEAL_BYTES || !wal_name_is_history(base, &timeline))
 		return err_set(e, ERR_CORRUPT, "\"%s\" is no history", name);
 	len = text.len - SEAL_BYTES;
-	(void)snprintf(seal, sizeof(seal), "# crc32c %08x\n",
-	    crc32c(0, text.data, len));
+	(void)snprintf(
+	    seal, sizeof(seal), "# crc32c %08x\n", crc32c(0, text.data, len));
 	if (memcmp(text.data + len, seal, SEAL_BYTES) != 0)
-		return err_set(e, ERR_CORRUPT,
-		    "\"%s\" does not match its checksum", name);
+		return err_set(
+		    e, ERR_CORRUPT, "\"%s\" does not match its checksum", name);
 	return wal_store_history(l, timeline, text.data, len, e);
 }
 
 /* The plain bytes of a stored segment or partial in staging; the caller frees. */
 static uint8_t *
-plain_of(const struct lineage *l, const char *staging, uint32_t *len,
-    struct err *e)
+plain_of(
+    const struct lineage *l, const char *staging, uint32_t *len, struct err *e)
 {
 	AUTO_WALSTORED struct walstored *s = walstored_open(l, staging, e);
 	AUTO_FREE uint8_t *plain = NULL;
@@ -98,10 +97,9 @@ commit_segment(const struct lineage *l, const char *name, const char *staging,
 	if (plain == NULL)
 		return -1;
 	(void)snprintf(segment, sizeof(segment), "%.24s", base);
-	return partial
-	    ? wal_store_partial(l, segment, plain, len, e)
-	    : wal_store_segment(
-		  l, segment, plain, len, SEGMENT_LEVEL, &existed, e);
+	return partial ? wal_store_partial(l, segment, plain, len, e)
+		       : wal_store_segment(l, segment, plain, len,
+			     SEGMENT_LEVEL, &existed, e);
 }
 
 /* ---- backups ---- */
@@ -201,8 +199,8 @@ commit(const struct lineage *l, enum object_kind kind, const char *name,
 }
 
 int
-keeper_commit(const struct lineage *l, enum object_kind kind,
-    const char *name, const char *staging, struct err *e)
+keeper_commit(const struct lineage *l, enum object_kind kind, const char *name,
+    const char *staging, struct err *e)
 {
 	if (commit(l, kind, name, staging, e) == 0)
 		return 0;

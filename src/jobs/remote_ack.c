@@ -43,8 +43,7 @@ remote_ack_begin(struct remote_ack *a, const struct settings *s,
 		return 0;
 	if (address_of(s, c, &to, e) == -1)
 		return -1;
-	a->fd = socket(
-	    AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	a->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (a->fd == -1)
 		return err_sys(e, "could not make a socket");
 	(void)unlink(to.sun_path); /* of a dead one: we hold the lock */
@@ -97,8 +96,7 @@ degrade(struct remote_ack *a, uint64_t local_lsn)
 	log_event(LOG_LEVEL_ERROR, "wal_ack_degraded",
 	    "no other site answers: commits are acknowledged when they are "
 	    "durable at this site alone",
-	    "cluster", a->cluster->name, "from",
-	    lsn_text(a->lsn, at), "waited",
+	    "cluster", a->cluster->name, "from", lsn_text(a->lsn, at), "waited",
 	    clock_interval(a->cluster->wal_ack_timeout_us, waited), NULL);
 	(void)local_lsn;
 }
@@ -137,7 +135,8 @@ remote_ack_limit(struct remote_ack *a, uint32_t timeline, uint64_t local_lsn)
 	    now_us - a->waiting_us >= timeout_us)
 		degrade(a, local_lsn);
 	if (!a->degraded)
-		a->safe_until_us = timeout_us <= 0 ? NEVER
+		a->safe_until_us = timeout_us <= 0
+		    ? NEVER
 		    : (a->waiting_us == 0 ? now_us : a->waiting_us) +
 			timeout_us;
 	else
@@ -159,8 +158,7 @@ remote_ack_tell(const struct settings *s, const struct cluster_settings *c,
 	uint8_t m[MESSAGE_BYTES];
 	int fd;
 
-	if (c->wal_ack != WAL_ACK_REMOTE ||
-	    address_of(s, c, &to, NULL) == -1)
+	if (c->wal_ack != WAL_ACK_REMOTE || address_of(s, c, &to, NULL) == -1)
 		return;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)

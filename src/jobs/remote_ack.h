@@ -41,8 +41,8 @@ int remote_ack_begin(struct remote_ack *a, const struct settings *s,
     const struct cluster_settings *c, struct err *e);
 void remote_ack_end(struct remote_ack *a);
 /* How much of what is durable here, up to local_lsn, may be reported. */
-uint64_t remote_ack_limit(
-    struct remote_ack *a, uint32_t timeline, uint64_t local_lsn);
+uint64_t
+remote_ack_limit(struct remote_ack *a, uint32_t timeline, uint64_t local_lsn);
 /* Does something wait for the other site? */
 bool remote_ack_waits(const struct remote_ack *a);
 

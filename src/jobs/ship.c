@@ -149,8 +149,7 @@ look_for_lineage(struct ship *s)
 static void
 note_stamp(struct ship *s, uint64_t lsn, int64_t us)
 {
-	const struct ship_stamp *last =
-	    s->stamp_count == 0
+	const struct ship_stamp *last = s->stamp_count == 0
 	    ? NULL
 	    : &s->stamps[(s->stamp_count - 1) % SHIP_STAMPS];
 
@@ -265,8 +264,8 @@ ship_next_chunk(struct ship *s, struct link_chunk *c)
 static int64_t
 lacking_since(const struct ship *s)
 {
-	size_t i, n = s->stamp_count < SHIP_STAMPS ? s->stamp_count
-						   : SHIP_STAMPS;
+	size_t i,
+	    n = s->stamp_count < SHIP_STAMPS ? s->stamp_count : SHIP_STAMPS;
 	int64_t since = 0;
 
 	for (i = 0; i < n; i++) {
@@ -285,26 +284,24 @@ ship_status(const struct ship *s, json_t *out)
 {
 	const struct ship_wal *w = &s->wal;
 	char text[LSN_TEXT_BYTES];
-	uint64_t behind = w->source_lsn > w->durable_lsn
-	    ? w->source_lsn - w->durable_lsn
-	    : 0;
+	uint64_t behind =
+	    w->source_lsn > w->durable_lsn ? w->source_lsn - w->durable_lsn : 0;
 
 	json_set_str(out, "cluster", s->cluster->name);
 	json_set_str(out, "lineage", s->lineage.name);
 	json_set_str(out, "state",
-	    !s->ready		     ? "refused"
+	    !s->ready		       ? "refused"
 		: w->state == WAL_IDLE ? "waiting"
 				       : "shipping");
 	if (s->why[0] != '\0')
 		json_set_str(out, "why", s->why);
 	if (w->timeline != 0) {
 		json_set_u64(out, "timeline", w->timeline);
-		json_set_str(
-		    out, "committed", lsn_text(w->durable_lsn, text));
+		json_set_str(out, "committed", lsn_text(w->durable_lsn, text));
 		json_set_str(out, "source_end", lsn_text(w->source_lsn, text));
 		json_set_u64(out, "behind_bytes", behind);
-		json_set_u64(out, "lacking_since_us",
-		    (uint64_t)lacking_since(s));
+		json_set_u64(
+		    out, "lacking_since_us", (uint64_t)lacking_since(s));
 	}
 	json_set_u64(out, "wal_plain_bytes", w->plain_bytes);
 	json_set_u64(out, "wal_sent_bytes", w->compressed_bytes);

@@ -34,7 +34,7 @@ struct ship_body {
 struct ship_objects {
 	struct ship_body *first, *last;
 	size_t count;
-	struct strmap *have; /* names of objects that the peer has */
+	struct strmap *have;	      /* names of objects that the peer has */
 	char newest[BACKUP_ID_BYTES]; /* the newest backup it ever had */
 	/* The backup that is on its way: */
 	struct root root; /* id "": none */
@@ -56,15 +56,15 @@ struct ship_wal {
 	uint32_t timeline;
 	uint64_t lsn;	      /* the next to read */
 	uint64_t durable_lsn; /* at the peer; of timeline */
-	uint64_t end_lsn;     /* of the timeline; UINT64_MAX: it is the newest */
-	uint64_t source_lsn;  /* the end of what is here */
-	bool anew;	      /* what the peer wants is not here any more */
+	uint64_t end_lsn;    /* of the timeline; UINT64_MAX: it is the newest */
+	uint64_t source_lsn; /* the end of what is here */
+	bool anew;	     /* what the peer wants is not here any more */
 	int64_t again_us;
 	struct zdeflate *deflate;
-	struct buf out;	       /* compressed, from out_offset on ... */
-	size_t out_at;	       /* ... the first not handed to the link */
-	uint64_t out_offset;   /* of out.data[0] in the stream */
-	uint64_t consumed;     /* at the peer, of the stream */
+	struct buf out;	     /* compressed, from out_offset on ... */
+	size_t out_at;	     /* ... the first not handed to the link */
+	uint64_t out_offset; /* of out.data[0] in the stream */
+	uint64_t consumed;   /* at the peer, of the stream */
 	uint64_t plain_bytes, compressed_bytes;
 	/* Where bytes are read from: */
 	char segment[WAL_NAME_BYTES];

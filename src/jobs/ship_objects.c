@@ -181,8 +181,8 @@ ship_objects_have(struct ship *s, const json_t *m)
 
 	if (o->have == NULL)
 		o->have = strmap_new();
-	json_array_foreach(names, i, name) if (json_is_string(name))
-	    (void)strmap_put(o->have, json_string_value(name), here);
+	json_array_foreach(names, i, name) if (json_is_string(name))(void)
+	    strmap_put(o->have, json_string_value(name), here);
 }
 
 static bool

@@ -392,8 +392,8 @@ ship_wal_at(struct ship *s, const json_t *m)
 	w->state = WAL_FLOWS;
 	s->why[0] = '\0';
 	log_event(LOG_LEVEL_INFO, "ship_started", "WAL goes to the other site",
-	    "cluster", s->cluster->name, "peer",
-	    courier_peer(s->courier)->name, "from", lsn_text(lsn, at), NULL);
+	    "cluster", s->cluster->name, "peer", courier_peer(s->courier)->name,
+	    "from", lsn_text(lsn, at), NULL);
 	if (look_for_end(s, &s->err) == -1)
 		err_clear(&s->err);
 }

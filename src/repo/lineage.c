@@ -130,8 +130,8 @@ lineage_list(const struct repo *r, const char *cluster, char ***names,
 }
 
 static int
-facts_decode(struct lineage *l, const struct buf *text, const char *name,
-    struct err *e)
+facts_decode(
+    struct lineage *l, const struct buf *text, const char *name, struct err *e)
 {
 	struct cluster_facts *f = &l->facts;
 	uint8_t key[8];
@@ -339,8 +339,7 @@ lineage_adopt(const struct repo *r, const char *cluster, const char *name,
 	unsigned int number, n;
 	uint64_t id;
 
-	if (!cluster_name_valid(cluster) ||
-	    !lineage_name_parse(name, &id, &n))
+	if (!cluster_name_valid(cluster) || !lineage_name_parse(name, &id, &n))
 		return err_set(e, ERR_USAGE, "\"%.64s\" is not a %s's name",
 		    name, "lineage");
 	lineage_init(l, r, cluster, name);
@@ -356,8 +355,9 @@ lineage_adopt(const struct repo *r, const char *cluster, const char *name,
 	if (facts_read(&there, &number, e) == -1)
 		return -1;
 	if (number == 0)
-		return store_put(repo_store(r), lineage_key(l, key, "cluster/1"),
-		    facts->data, facts->len, e);
+		return store_put(repo_store(r),
+		    lineage_key(l, key, "cluster/1"), facts->data, facts->len,
+		    e);
 	if (there.facts.major != l->facts.major ||
 	    there.facts.segment_bytes != l->facts.segment_bytes ||
 	    there.block_key != l->block_key)

@@ -259,11 +259,13 @@ repo_add_key(struct repo *r, const uint8_t public_key[SIGN_PUBLIC_BYTES],
 		json_set_str(j, "added", clock_utc(clock_now_us(), when));
 		json_write(j, &text);
 		repo_seal_text(&text);
-		(void)snprintf(name, sizeof(name), "keys/%zu", r->key_count + 1);
+		(void)snprintf(
+		    name, sizeof(name), "keys/%zu", r->key_count + 1);
 		if (store_put(r->store, name, text.data, text.len, e) == -1) {
 			if (e->kind != ERR_CONFLICT)
 				return -1;
-			err_clear(e); /* another process was first: look again */
+			err_clear(
+			    e); /* another process was first: look again */
 		}
 		if (read_keys(r, e) == -1)
 			return -1;
@@ -274,7 +276,7 @@ repo_add_key(struct repo *r, const uint8_t public_key[SIGN_PUBLIC_BYTES],
 size_t
 repo_keys(const struct repo *r, const uint8_t (**keys)[SIGN_PUBLIC_BYTES])
 {
-	*keys = (const uint8_t (*)[SIGN_PUBLIC_BYTES])r->keys;
+	*keys = (const uint8_t(*)[SIGN_PUBLIC_BYTES])r->keys;
 	return r->key_count;
 }
 

@@ -43,8 +43,8 @@ const char *repo_url(const struct repo *r);
 const char *repo_uuid(const struct repo *r);
 uint64_t repo_block_key(const struct repo *r); /* of new lineages */
 /* Public keys whose signatures are trusted here; borrowed. */
-size_t repo_keys(
-    const struct repo *r, const uint8_t (**keys)[SIGN_PUBLIC_BYTES]);
+size_t
+repo_keys(const struct repo *r, const uint8_t (**keys)[SIGN_PUBLIC_BYTES]);
 /* From now on that key is one of them; whose is for people. */
 int repo_add_key(struct repo *r, const uint8_t public_key[SIGN_PUBLIC_BYTES],
     const char *whose, struct err *e);
@@ -83,7 +83,7 @@ struct lineage {
 	char cluster[CLUSTER_NAME_BYTES];
 	char name[LINEAGE_NAME_BYTES];
 	struct cluster_facts facts; /* newest record */
-	uint64_t block_key;	    /* of xxh3_keyed(); the same at every site */
+	uint64_t block_key; /* of xxh3_keyed(); the same at every site */
 };
 
 /* The lineage of this system identifier, or a new one; facts are recorded when
@@ -96,8 +96,7 @@ int lineage_open(const struct repo *r, const char *cluster, const char *name,
 int lineage_list(const struct repo *r, const char *cluster, char ***names,
     size_t *count, struct err *e);
 /* The record of the cluster, as it is stored: for lineage_adopt() elsewhere. */
-int
-lineage_facts_text(const struct lineage *l, struct buf *out, struct err *e);
+int lineage_facts_text(const struct lineage *l, struct buf *out, struct err *e);
 /* The same lineage as another site has: made from its record when it is not
  * here.  Its bytes are not trusted: ERR_CORRUPT, ERR_USAGE; ERR_CONFLICT when
  * another of that name is here. */

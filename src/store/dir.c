@@ -124,8 +124,7 @@ dir_get(struct store *head, const char *key, size_t max, struct buf *out,
 }
 
 static int
-dir_rename(
-    struct store *head, const char *from, const char *to, struct err *e)
+dir_rename(struct store *head, const char *from, const char *to, struct err *e)
 {
 	struct dir_store *s = (struct dir_store *)head;
 

@@ -34,8 +34,8 @@ struct store_ops {
 	    struct err *e);
 	int (*list)(struct store *s, const char *prefix, char ***names,
 	    size_t *count, struct err *e);
-	int (*rename)(struct store *s, const char *from, const char *to,
-	    struct err *e);
+	int (*rename)(
+	    struct store *s, const char *from, const char *to, struct err *e);
 	int (*remove)(struct store *s, const char *key, struct err *e);
 	int (*sweep)(struct store *s, const char *prefix, struct err *e);
 };

@@ -128,8 +128,7 @@ check_any_order(void)
 	tap_ok(a != NULL && from > AT(6) + 290000 && from <= AT(4) + len,
 	    "a new stream begins at the byte that is missing (%s)", e.text);
 	buf_clear(&b);
-	compress(m.out.data + (from - AT(4)),
-	    (size_t)(AT(7) - from), &b);
+	compress(m.out.data + (from - AT(4)), (size_t)(AT(7) - from), &b);
 	tap_ok(put_all(a, &b, &e) == 0, "and goes on (%s)", e.text);
 	st = settle(a, AT(7));
 	tap_ok(st.durable_lsn == AT(7), "up to the end (%s)", st.err.text);
@@ -195,8 +194,8 @@ check_damage(void)
 
 	a = accept_wal_new(
 	    &lineage, &cluster, 1, AT(0x30), nothing, NULL, &from, &e);
-	tap_ok(accept_wal_chunk(a, 3 * ACCEPT_WAL_WINDOW, b.data, 100, &e) ==
-		    -1 &&
+	tap_ok(
+	    accept_wal_chunk(a, 3 * ACCEPT_WAL_WINDOW, b.data, 100, &e) == -1 &&
 		e.kind == ERR_CORRUPT,
 	    "more than the window is refused: %s", e.text);
 	(void)accept_wal_chunk(a, 0, (const uint8_t *)"no zstd at all", 14, &e);

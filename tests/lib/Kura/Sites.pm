@@ -74,7 +74,7 @@ sub start_daemon
 {
 	my ($self, $name) = @_;
 	my $site = $self->site($name);
-	my $wait = sub { return ($site->pgkura('status'))[1] ne ''; };
+	my $wait = sub { return ($site->pgkura('status', '--json'))[1] ne ''; };
 
 	$self->{daemon}{$name} = Kura::spawn(@{ $site->{in} },
 		Kura::as_user(Kura::program('pgkurad'), '--config', $site->conf));

@@ -1,0 +1,147 @@
+#include "daemon/link_view.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/size.h"
+#include "conf/list.h"
+
+#define VIEW_BYTES_MAX ((size_t)1 << 20)
+#define STALE_US       (15 * CLOCK_SECOND_US)
+
+json_t *
+link_view(const struct settings *s, const char *peer)
+{
+	AUTO_FREE char *path =
+	    mem_printf("%s/link/%s.json", s->state_dir, peer);
+	AUTO_BUF struct buf text = BUF_INIT;
+
+	if (file_slurp_at(AT_FDCWD, path, VIEW_BYTES_MAX, &text, NULL) == -1)
+		return NULL;
+	return json_parse(text.data, text.len, path, NULL);
+}
+
+static int64_t
+num(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+static const char *
+str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s == NULL ? "" : s;
+}
+
+static void
+set(struct alarms *a, enum alarm_kind kind, const char *peer, const char *text)
+{
+	if (text[0] == '\0')
+		alarm_clear(a, kind, peer);
+	else
+		alarm_note(a, kind, peer, text);
+}
+
+/* Is there a link?  What to say when there is not. */
+static bool
+judge_reach(struct alarms *a, const struct peer_settings *p, const json_t *v,
+    int64_t now_us)
+{
+	char text[300] = "";
+	bool fresh = v != NULL && now_us - num(v, "updated_us") < STALE_US;
+	const json_t *path = json_array_get(json_object_get(v, "paths"), 0);
+
+	if (!fresh)
+		(void)snprintf(text, sizeof(text),
+		    "nothing is known of the connection to \"%s\"", p->name);
+	else if (!json_is_true(json_object_get(v, "up")))
+		(void)snprintf(text, sizeof(text),
+		    "site \"%s\" cannot be reached%s%.160s", p->name,
+		    str(path, "error")[0] == '\0' ? "" : ": ",
+		    str(path, "error"));
+	set(a, ALARM_PEER_UNREACHABLE, p->name, text);
+	return fresh && text[0] == '\0';
+}
+
+static void
+judge_paths(
+    struct alarms *a, const struct peer_settings *p, const json_t *paths)
+{
+	char text[300] = "";
+	const json_t *path;
+	size_t i, down = 0;
+
+	json_array_foreach(paths, i, path)
+	{
+		if (json_is_true(json_object_get(path, "up")))
+			continue;
+		if (down++ == 0)
+			(void)snprintf(text, sizeof(text),
+			    "path %zu of %zu to \"%s\" is down (%.60s): there "
+			    "is less redundancy",
+			    i + 1, json_array_size(paths), p->name,
+			    str(path, "remote"));
+	}
+	set(a, ALARM_PATH_DOWN, p->name,
+	    down < json_array_size(paths) ? text : "");
+}
+
+static int64_t
+rpo_target(const struct settings *s, const char *cluster)
+{
+	const struct cluster_settings *c = settings_cluster(s, cluster, NULL);
+
+	return c == NULL ? 0 : c->rpo_target_us;
+}
+
+/* What goes there, by our clock; what comes, by the source's. */
+static void
+judge_rpo(struct alarms *a, const struct settings *s,
+    const struct peer_settings *p, const json_t *v, int64_t now_us)
+{
+	char text[300] = "", refused[300] = "", late[CLOCK_TEXT_BYTES],
+	     bytes[SIZE_TEXT_BYTES];
+	const json_t *one;
+	int64_t since;
+	size_t i;
+
+	json_array_foreach(json_object_get(v, "ships"), i, one)
+	{
+		since = num(one, "lacking_since_us");
+		if (since != 0 && rpo_target(s, str(one, "cluster")) > 0 &&
+		    now_us - since > rpo_target(s, str(one, "cluster")))
+			(void)snprintf(text, sizeof(text),
+			    "\"%s\" lacks %s of cluster \"%.60s\", the oldest "
+			    "for %s",
+			    p->name,
+			    size_text(
+				(uint64_t)num(one, "behind_bytes"), bytes),
+			    str(one, "cluster"),
+			    clock_interval(now_us - since, late));
+		if (str(one, "why")[0] != '\0')
+			(void)snprintf(refused, sizeof(refused), "%s: %.220s",
+			    str(one, "cluster"), str(one, "why"));
+	}
+	set(a, ALARM_RPO_EXCEEDED, p->name, text);
+	set(a, ALARM_REPLICATION_REFUSED, p->name, refused);
+}
+
+void
+judge_link(
+    struct alarms *a, const struct settings *s, const struct peer_settings *p)
+{
+	AUTO_JSON json_t *v = link_view(s, p->name);
+	int64_t now_us = clock_now_us();
+
+	if (judge_reach(a, p, v, now_us))
+		judge_paths(a, p, json_object_get(v, "paths"));
+	else
+		alarm_clear(a, ALARM_PATH_DOWN, p->name);
+	judge_rpo(a, s, p, v, now_us);
+}
