@@ -128,6 +128,7 @@ run_drill(struct cli *cli, const struct flags *f,
 		.keep = f->keep,
 		.allow_open = f->open };
 	struct drill_result r;
+	int rc;
 
 	if (set_target(f, &o.target, e) == -1)
 		return -1;
@@ -147,17 +148,9 @@ run_drill(struct cli *cli, const struct flags *f,
 	} else {
 		print_report(r.report);
 	}
-	if (r.outcome != DRILL_PASSED) {
-		(void)err_set(e,
-		    r.outcome == DRILL_FAILED ? ERR_CORRUPT : ERR_CANCELED,
-		    "the drill has %s: %.300s",
-		    r.outcome == DRILL_FAILED ? "failed" : "been stopped",
-		    report_text(r.report, "verdict"));
-		(void)err_hint(
-		    e, "\"pgkura drill show %s\" says what was seen.", r.id);
-	}
+	rc = drill_verdict(&r, e);
 	drill_result_free(&r);
-	return e->kind == ERR_NONE ? 0 : -1;
+	return rc;
 }
 
 /* ---- reports ---- */

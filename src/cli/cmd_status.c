@@ -102,6 +102,40 @@ print_job(const char *name, const json_t *job, int64_t now_us)
 	(void)printf("\n");
 }
 
+/* When it was last shown that the cluster can be brought back. */
+static void
+print_drill(const json_t *drill, const json_t *job, int64_t now_us)
+{
+	char text[CLOCK_TEXT_BYTES + 8], took[CLOCK_TEXT_BYTES],
+	    when[CLOCK_TEXT_BYTES];
+
+	if (drill == NULL && num(job, "next_us") == 0 &&
+	    !json_is_true(json_object_get(job, "running")))
+		return;
+	if (num(drill, "passed_us") == 0)
+		(void)printf("  drill     none has passed yet");
+	else
+		(void)printf("  drill     passed %s, RTO %s",
+		    ago(num(drill, "passed_us"), now_us, text),
+		    clock_interval(num(drill, "rto_us"), took));
+	if (json_is_true(json_object_get(job, "running")))
+		(void)printf(", running");
+	else if (num(job, "next_us") != 0)
+		(void)printf(
+		    ", next %.16s", clock_local(num(job, "next_us"), when));
+	if (str(drill, "result")[0] != '\0' &&
+	    strcmp(str(drill, "result"), "passed") != 0)
+		(void)printf("\n            the last has %s: %s",
+		    strcmp(str(drill, "result"), "failed") == 0
+			? "failed"
+			: "been stopped",
+		    str(drill, "id"));
+	if (num(drill, "faults") > 0)
+		(void)printf("\n            %lld reports are not as written",
+		    (long long)num(drill, "faults"));
+	(void)printf("\n");
+}
+
 static void
 print_cluster(const json_t *c, int64_t now_us)
 {
@@ -133,6 +167,8 @@ print_cluster(const json_t *c, int64_t now_us)
 	for (i = 0; i < COUNT_OF(names); i++)
 		if ((job = json_object_get(jobs, names[i])) != NULL)
 			print_job(names[i], job, now_us);
+	print_drill(json_object_get(c, "drill"), json_object_get(jobs, "drill"),
+	    now_us);
 }
 
 /* "1.2 MB behind", "in step" */

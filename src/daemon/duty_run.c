@@ -18,6 +18,7 @@
 #include "daemon/duty_store.h"
 #include "daemon/duty_watch.h"
 #include "daemon/message.h"
+#include "jobs/drill.h"
 #include "jobs/follow.h"
 #include "jobs/jobs.h"
 
@@ -141,6 +142,23 @@ run_follow(const struct settings *s, const struct cluster_settings *c, int fd,
 	return follow_run(s, c, e);
 }
 
+static int
+run_drill(const struct settings *s, const struct cluster_settings *c, int fd,
+    struct err *e)
+{
+	struct drill_options options = { .ordered_by =
+					     "pgkurad, by drill_schedule" };
+	struct drill_result r;
+	int rc;
+
+	(void)fd;
+	if (drill_run(s, c, &options, &r, e) == -1)
+		return -1;
+	rc = drill_verdict(&r, e);
+	drill_result_free(&r);
+	return rc;
+}
+
 static const struct {
 	const char *name;
 	bool of_cluster;
@@ -156,6 +174,7 @@ static const struct {
 	{ "backup", true, run_backup },
 	{ "expire", true, run_expire },
 	{ "verify", true, run_verify },
+	{ "drill", true, run_drill },
 };
 
 /* ---- what is around them ---- */

@@ -15,6 +15,8 @@
 #include "base/mem.h"
 #include "daemon/message.h"
 #include "daemon/wal_gap.h"
+#include "jobs/drill.h"
+#include "jobs/drill_chain.h"
 #include "repo/manifest.h"
 #include "repo/walarchive.h"
 
@@ -88,6 +90,57 @@ see_backups(
 	return rc;
 }
 
+/* The last drill of this site, and how its reports stand. */
+static int
+see_drills(
+    const struct watch *w, const struct lineage *l, json_t *seen, struct err *e)
+{
+	AUTO_CHAIN struct chain c = { 0 };
+	json_t *o;
+	size_t i;
+
+	if (chain_read(w->s, l, &c, e) == -1)
+		return -1;
+	if (c.count == 0)
+		return 0;
+	o = json_object();
+	json_set_u64(o, "faults", c.faults);
+	for (i = 0; i < c.count; i++) {
+		const struct chain_link *k = &c.links[i];
+		const json_t *j = k->report.json;
+		bool passed;
+
+		if (j == NULL || k->report.kind != REPORT_DRILL ||
+		    strcmp(k->report.site, w->s->site) != 0)
+			continue;
+		passed = strcmp(report_text(j, "result"), "passed") == 0;
+		json_set_str(o, "id", k->id);
+		json_set_str(o, "result", report_text(j, "result"));
+		set_time(o, "started_us", report_number(j, "started_us"));
+		if (passed)
+			set_time(
+			    o, "passed_us", report_number(j, "started_us"));
+		if (passed)
+			set_time(o, "rto_us",
+			    report_number(
+				json_object_get(j, "rto"), "achieved_us"));
+	}
+	(void)json_object_set_new(seen, "drill", o);
+	return 0;
+}
+
+/* What a drill that was killed has left; a drill that runs is not disturbed. */
+static void
+sweep_drills(const struct watch *w, const struct watched *d)
+{
+	struct err e = ERR_INIT;
+	bool swept;
+
+	if (drill_sweep(w->s, d->c, &swept, &e) == -1 &&
+	    e.kind != ERR_TRANSIENT)
+		log_error("drill_not_swept", &e);
+}
+
 static int
 see_cluster(
     const struct watch *w, struct watched *d, json_t *seen, struct err *e)
@@ -99,7 +152,9 @@ see_cluster(
 	if (r == NULL)
 		return -1;
 	if (lineage_open(r, d->c->name, NULL, &l, e) == 0)
-		return see_backups(d, &l, seen, e);
+		return see_backups(d, &l, seen, e) == -1
+		    ? -1
+		    : see_drills(w, &l, seen, e);
 	if (e->kind != ERR_NOT_FOUND)
 		return -1;
 	err_clear(e); /* nothing of it is there yet */
@@ -118,6 +173,7 @@ look_at_repository(struct watch *w)
 		struct watched *d = &w->clusters[i];
 		struct err e = ERR_INIT;
 
+		sweep_drills(w, d);
 		json_decref(d->seen);
 		d->seen = json_object();
 		if (see_cluster(w, d, d->seen, &e) == -1)

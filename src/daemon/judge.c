@@ -172,6 +172,29 @@ judge_overdue(struct alarms *a, const struct cluster_view *c, int64_t now_us)
 	set(a, ALARM_BACKUP_OVERDUE, c->name, v.overdue ? text : NULL);
 }
 
+/* When was it last shown that the cluster can be brought back? */
+static void
+judge_drill(struct alarms *a, const struct cluster_view *c, int64_t now_us)
+{
+	struct plan_verdict v =
+	    plan_job(&c->plan, &c->known, JOB_DRILL, now_us);
+	const json_t *drill = json_object_get(c->seen, "drill");
+	int64_t faults = message_number(drill, "faults");
+	char text[MESSAGE_BYTES], when[CLOCK_TEXT_BYTES];
+
+	if (c->known.drill_passed_us == 0)
+		(void)snprintf(text, sizeof(text), "no drill has passed yet");
+	else
+		(void)snprintf(text, sizeof(text),
+		    "the last drill that passed is of %s and the next one is "
+		    "overdue",
+		    clock_local(c->known.drill_passed_us, when));
+	set(a, ALARM_DRILL_OVERDUE, c->name, v.overdue ? text : NULL);
+	(void)snprintf(text, sizeof(text),
+	    "%" PRId64 " reports of drills are not as written", faults);
+	set(a, ALARM_DRILL_REPORTS, c->name, faults > 0 ? text : NULL);
+}
+
 /* The job itself has told of its failure. */
 static void
 judge_jobs(struct alarms *a, const struct cluster_view *c)
@@ -179,7 +202,8 @@ judge_jobs(struct alarms *a, const struct cluster_view *c)
 	static const enum alarm_kind kinds[JOB_COUNT] = {
 		[JOB_BACKUP] = ALARM_BACKUP_FAILED,
 		[JOB_EXPIRE] = ALARM_EXPIRE_FAILED,
-		[JOB_VERIFY] = ALARM_VERIFY_FAILED
+		[JOB_VERIFY] = ALARM_VERIFY_FAILED,
+		[JOB_DRILL] = ALARM_DRILL_FAILED
 	};
 	char text[MESSAGE_BYTES];
 	int job;
@@ -304,6 +328,7 @@ judge(struct alarms *a, const struct settings *s, const struct facts *f,
 		judge_receiver(a, cs, c, now_us);
 		judge_overdue(a, c, now_us);
 		judge_jobs(a, c);
+		judge_drill(a, c, now_us);
 		judge_duties(a, d, c->name, c->problem, now_us);
 	}
 }

@@ -14,6 +14,7 @@ static const char *const names[JOB_COUNT] = {
 	[JOB_BACKUP] = "backup",
 	[JOB_EXPIRE] = "expire",
 	[JOB_VERIFY] = "verify",
+	[JOB_DRILL] = "drill",
 };
 
 const char *
@@ -45,6 +46,8 @@ plan_init(struct plan *p, const struct cluster_settings *c)
 	    schedule_parse(&p->backup, c->backup_schedule, NULL) == 0;
 	p->has_verify = c->verify_schedule != NULL &&
 	    schedule_parse(&p->verify, c->verify_schedule, NULL) == 0;
+	p->has_drill = c->drill_schedule != NULL &&
+	    schedule_parse(&p->drill, c->drill_schedule, NULL) == 0;
 	p->has_window = c->backup_window != NULL &&
 	    window_of_day_parse(&p->window, c->backup_window, NULL) == 0;
 }
@@ -159,6 +162,40 @@ plan_verify(const struct plan *p, const struct plan_facts *f, int64_t now_us)
 	    came + PUNCTUAL_US < now_us ? "missed" : "schedule", now_us);
 }
 
+/* After a run at last_us; one that never was is not missed but by an interval. */
+static int64_t
+drill_came(const struct plan *p, const struct plan_facts *f, int64_t last_us,
+    int64_t now_us)
+{
+	if (last_us != 0 && last_us <= now_us)
+		return schedule_next(&p->drill, last_us, last_us);
+	if (p->drill.every_us != 0)
+		return f->since_us;
+	return schedule_next(&p->drill, f->since_us, 0);
+}
+
+/* One that has failed has done its work: it is not tried again at once. */
+static struct plan_verdict
+plan_drill(const struct plan *p, const struct plan_facts *f, int64_t now_us)
+{
+	const struct job_record *r = &f->jobs[JOB_DRILL];
+	int64_t last_us = max_of(f->drill_us, r->success_us), came;
+	struct plan_verdict v = { 0 };
+
+	if (!f->repository_known || !f->history_known || f->backups == 0 ||
+	    !p->has_drill)
+		return v;
+	came = drill_came(p, f, last_us, now_us);
+	v = from(r, came, came + PUNCTUAL_US < now_us ? "missed" : "schedule",
+	    now_us);
+	v.overdue = !r->running &&
+	    drill_came(
+		p, f, max_of(f->drill_passed_us, r->success_us), now_us) +
+		    PLAN_OVERDUE_US <
+		now_us;
+	return v;
+}
+
 struct plan_verdict
 plan_job(const struct plan *p, const struct plan_facts *f, enum job job,
     int64_t now_us)
@@ -168,6 +205,8 @@ plan_job(const struct plan *p, const struct plan_facts *f, enum job job,
 		return plan_expire(f, now_us);
 	case JOB_VERIFY:
 		return plan_verify(p, f, now_us);
+	case JOB_DRILL:
+		return plan_drill(p, f, now_us);
 	case JOB_BACKUP:
 		break;
 	}

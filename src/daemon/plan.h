@@ -11,6 +11,8 @@
  *		after the last one began
  *	expire	after each backup
  *	verify	when its schedule has come since the last one that succeeded
+ *	drill	when its schedule has come since the last one of which there is
+ *		a report, by whom ever it was ordered
  *
  * A job that failed is due again PLAN_RETRY_US after it ended.
  */
@@ -26,8 +28,8 @@
 #define PLAN_OVERDUE_US ((int64_t)60 * 60 * 1000000)
 
 /* In order of importance. */
-enum job { JOB_BACKUP, JOB_EXPIRE, JOB_VERIFY };
-#define JOB_COUNT 3
+enum job { JOB_BACKUP, JOB_EXPIRE, JOB_VERIFY, JOB_DRILL };
+#define JOB_COUNT 4
 
 const char *job_name(enum job job);
 /* false when there is no job of that name. */
@@ -36,8 +38,8 @@ bool job_from_name(const char *name, enum job *job);
 /* When a cluster's jobs run. */
 struct plan {
 	bool has_server; /* else backups come from a peer only */
-	bool has_backup, has_verify, has_window;
-	struct schedule backup, verify;
+	bool has_backup, has_verify, has_drill, has_window;
+	struct schedule backup, verify, drill;
 	struct window_of_day window;
 };
 
@@ -58,6 +60,8 @@ struct plan_facts {
 	bool history_known;    /* job records before our start were read */
 	uint64_t backups;
 	int64_t newest_backup_us; /* its start */
+	int64_t drill_us;	 /* start of the last drill with a report ... */
+	int64_t drill_passed_us; /* ... and of the last that passed */
 	int64_t gap_us;	  /* when a gap in WAL was found; 0 there is none */
 	int64_t since_us; /* when the daemon began to care for the cluster */
 	struct job_record jobs[JOB_COUNT];
@@ -67,7 +71,7 @@ struct plan_verdict {
 	bool due;
 	const char *why; /* "schedule", "missed", "wal_gap", ... */
 	int64_t next_us; /* when it will be, if all goes well; 0 never */
-	bool overdue;	 /* backups: due for an hour, and still none */
+	bool overdue;	 /* backups, drills: due for an hour, and still none */
 };
 
 struct plan_verdict plan_job(const struct plan *p, const struct plan_facts *f,

@@ -58,8 +58,14 @@ supervisor_start_job(struct supervisor *v, enum job job, const char *cluster,
 	return 0;
 }
 
-/* A verification can take a day: it must not keep backups from starting, so
- * there is room of its own for half as many. */
+/* Verifications and drills can take a day: they must not keep backups from
+ * starting, so there is room of its own for half as many. */
+static bool
+is_long(enum job job)
+{
+	return job == JOB_VERIFY || job == JOB_DRILL;
+}
+
 static bool
 has_room(const struct supervisor *v, enum job job)
 {
@@ -68,11 +74,11 @@ has_room(const struct supervisor *v, enum job job)
 	enum job other;
 	size_t i;
 
-	if (job == JOB_VERIFY)
+	if (is_long(job))
 		most = (most + 1) / 2;
 	for (i = 0; (y = duties_at(v->duties, i)) != NULL; i++)
 		if (y->job && job_from_name(y->name, &other) &&
-		    (other == JOB_VERIFY) == (job == JOB_VERIFY))
+		    is_long(other) == is_long(job))
 			running++;
 	return running < most;
 }

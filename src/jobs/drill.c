@@ -30,6 +30,7 @@
 #include "jobs/drill_box.h"
 #include "jobs/drill_chain.h"
 #include "jobs/drill_int.h"
+#include "jobs/drill_report.h"
 #include "jobs/jobs.h"
 
 #define SQL_BYTES_MAX ((size_t)1 << 20)
@@ -48,18 +49,49 @@ drill_outcome_name(enum drill_outcome outcome)
 
 /* ---- before anything is done: what -1 is returned for ---- */
 
+static void
+add_check(struct drill *d, size_t *count, char *path)
+{
+	d->checks = mem_rearray(d->checks, *count + 2, sizeof(char *));
+	d->checks[(*count)++] = path;
+	d->checks[*count] = NULL;
+}
+
+/* Those of the folder drill_checks: "*.sql", by name. */
+static int
+add_folder(struct drill *d, size_t *count, struct err *e)
+{
+	const char *folder = d->cluster->drill_checks;
+	char **names = NULL;
+	size_t n = 0, i, len;
+
+	if (folder == NULL)
+		return 0;
+	if (file_list_at(AT_FDCWD, folder, &names, &n, e) == -1)
+		return -1;
+	for (i = 0; i < n; i++) {
+		len = strlen(names[i]);
+		if (len > 4 && strcmp(names[i] + len - 4, ".sql") == 0)
+			add_check(d, count, file_join(folder, names[i]));
+	}
+	file_names_free(names);
+	return 0;
+}
+
 static int
 read_checks(struct drill *d, struct err *e)
 {
 	const char *const *path = d->options->checks;
 	size_t count = 0, i;
 
-	while (path != NULL && path[count] != NULL)
-		count++;
+	for (; path != NULL && *path != NULL; path++)
+		add_check(d, &count, mem_strdup(*path));
+	if (add_folder(d, &count, e) == -1)
+		return -1;
 	d->sql = mem_zarray(count + 1, sizeof(d->sql[0]));
 	for (i = 0; i < count; i++)
-		if (file_slurp_at(
-			AT_FDCWD, path[i], SQL_BYTES_MAX, &d->sql[i], e) == -1)
+		if (file_slurp_at(AT_FDCWD, d->checks[i], SQL_BYTES_MAX,
+			&d->sql[i], e) == -1)
 			return -1;
 	return 0;
 }
@@ -307,6 +339,7 @@ try_copy(struct drill *d, struct err *e)
 		.target = &d->target,
 		.root = &d->root,
 		.folder = d->folder,
+		.checks = d->checks,
 		.sql = d->sql,
 		.open = d->open };
 	const struct box_options o = { .folder = d->folder,
@@ -368,35 +401,50 @@ finish(struct drill *d, struct err *e)
 	    d->settings, &d->lineage, d->result->report, d->result->id, e);
 }
 
+/* Of a failure the caller tells. */
 static void
 say(const struct drill *d)
 {
 	char took[CLOCK_TEXT_BYTES], lsn[LSN_TEXT_BYTES];
-	bool passed = d->outcome == DRILL_PASSED;
-	AUTO_FREE char *verdict = mem_printf("%.*s", (int)d->verdict.len,
-	    d->verdict.data == NULL ? "" : (const char *)d->verdict.data);
 
-	log_event(passed ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-	    passed ? "drill_done" : "drill_failed",
-	    passed ? "the cluster was brought back in a drill" : verdict,
-	    "cluster", d->cluster->name, "report", d->result->id, "position",
-	    lsn_text(d->target.stop_lsn, lsn), "took",
-	    clock_interval(clock_boot_us() - d->began_us, took), "isolated",
-	    d->open ? "no" : "yes", NULL);
+	if (d->outcome == DRILL_PASSED)
+		log_event(LOG_LEVEL_INFO, "drill_done",
+		    "the cluster was brought back in a drill", "cluster",
+		    d->cluster->name, "report", d->result->id, "position",
+		    lsn_text(d->target.stop_lsn, lsn), "took",
+		    clock_interval(clock_boot_us() - d->began_us, took),
+		    "isolated", d->open ? "no" : "yes", NULL);
+}
+
+int
+drill_verdict(const struct drill_result *r, struct err *e)
+{
+	if (r->outcome == DRILL_PASSED)
+		return 0;
+	(void)err_set(e,
+	    r->outcome == DRILL_FAILED ? ERR_CORRUPT : ERR_CANCELED,
+	    "the drill has %s: %.300s",
+	    r->outcome == DRILL_FAILED ? "failed" : "been stopped",
+	    report_text(r->report, "verdict"));
+	return err_hint(
+	    e, "\"pgkura drill show %s\" says what was seen.", r->id);
 }
 
 static void
 drill_free(struct drill *d)
 {
-	const char *const *path = d->options->checks;
 	struct err e = ERR_INIT;
 	size_t i;
 
 	if (d->lease.id[0] != '\0' &&
 	    intent_end(&d->lineage, &d->lease, &e) == -1)
 		log_error("lease_left", &e);
-	for (i = 0; d->sql != NULL && path != NULL && path[i] != NULL; i++)
-		buf_free(&d->sql[i]);
+	for (i = 0; d->checks != NULL && d->checks[i] != NULL; i++) {
+		free(d->checks[i]);
+		if (d->sql != NULL)
+			buf_free(&d->sql[i]);
+	}
+	free(d->checks);
 	free(d->sql);
 	free(d->folder);
 	buf_free(&d->verdict);

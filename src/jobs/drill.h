@@ -51,6 +51,9 @@ int drill_run(const struct settings *s, const struct cluster_settings *c,
     const struct drill_options *options, struct drill_result *result,
     struct err *e);
 void drill_result_free(struct drill_result *r);
+/* 0 when it has passed; else -1 and *e says what it has found: ERR_CORRUPT, or
+ * ERR_CANCELED when it was stopped. */
+int drill_verdict(const struct drill_result *r, struct err *e);
 
 /*
  * Remove what a drill that was killed has left, and keep a report of it.

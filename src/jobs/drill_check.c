@@ -497,7 +497,7 @@ check_sql(const struct copy_server *v, const char *path, struct buf *sql)
 static int
 check_files(const struct copy_server *v)
 {
-	const char *const *path = v->copy->options->checks;
+	char *const *path = v->copy->checks;
 	int failed = 0;
 	size_t i;
 

@@ -243,6 +243,8 @@ make_options(struct copy *c, struct err *e)
 	put_option(o, "ssl", "off");
 	put_option(o, "bonjour", "off");
 	put_option(o, "hot_standby", "on");
+	/* A service may be denied memory that is written and run. */
+	put_option(o, "jit", "off");
 	put_option(o, "default_transaction_read_only", "off");
 	put_option(o, "cluster_name", "pgkura drill");
 	/* It is to fit beside everything else on this machine. */

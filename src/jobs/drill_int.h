@@ -55,8 +55,9 @@ struct drill_copy {
 	const struct target *target;
 	const struct root *root;
 	const char *folder;
-	struct buf *sql; /* of each options->checks, read outside */
-	bool open;	 /* in no box */
+	char *const *checks; /* paths of SQL, NULL-ended */
+	struct buf *sql;     /* of each, read outside */
+	bool open;	     /* in no box */
 	struct teller teller;
 };
 /* A process: ends with 0 when all passed. */
@@ -96,7 +97,8 @@ struct drill {
 	bool made; /* the folder is there */
 	bool open; /* in no box */
 	const char *open_why;
-	struct buf *sql;
+	char **checks;	 /* paths of SQL, NULL-ended ... */
+	struct buf *sql; /* ... and what they hold */
 
 	json_t *steps, *facts, *untested, *samples;
 	json_t *step; /* the one that is open; borrowed */

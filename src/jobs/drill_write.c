@@ -201,7 +201,7 @@ set_digest(json_t *o, const char *key, const struct buf *text)
 static json_t *
 checks_json(const struct drill *d)
 {
-	const char *const *path = d->options->checks;
+	char *const *path = d->checks;
 	json_t *all = json_array();
 	size_t i;
 

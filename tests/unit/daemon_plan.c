@@ -215,6 +215,42 @@ check_verify(void)
 	    "where there is nothing, there is nothing to verify");
 }
 
+static void
+check_drill(void)
+{
+	struct plan p = plan_of(NULL, NULL, NULL);
+	struct plan_facts f = facts_at_start(); /* a Friday */
+	struct plan_verdict v;
+
+	tap_ok(!plan_job(&p, &f, JOB_DRILL, start + 900 * DAY).due,
+	    "without a schedule there are no drills");
+	p.has_drill = schedule_parse(&p.drill, "0 12 * * sun", NULL) == 0;
+	v = plan_job(&p, &f, JOB_DRILL, start + HOUR);
+	tap_ok(!v.due && !v.overdue && v.next_us == start + 2 * DAY + 9 * HOUR,
+	    "the first drill comes at its regular time");
+	v = plan_job(&p, &f, JOB_DRILL, start + 2 * DAY + 11 * HOUR);
+	tap_ok(v.due && v.overdue, "and is overdue when it does not");
+	f.drill_us = f.drill_passed_us = start - 20 * DAY;
+	tap_ok(plan_job(&p, &f, JOB_DRILL, start + HOUR).due,
+	    "a missed one is made up for");
+	f.drill_us = start;
+	v = plan_job(&p, &f, JOB_DRILL, start + HOUR);
+	tap_ok(
+	    !v.due, "one that has failed is not tried again before its time");
+	tap_ok(v.overdue, "but one that passes is overdue");
+	f.drill_passed_us = start;
+	v = plan_job(&p, &f, JOB_DRILL, start + HOUR);
+	tap_ok(!v.due && !v.overdue, "one by hand that passed counts");
+	f.jobs[JOB_DRILL].failure_us = start + 2 * DAY + 9 * HOUR;
+	v = plan_job(&p, &f, JOB_DRILL, start + 2 * DAY + 9 * HOUR);
+	tap_ok(
+	    !v.due && v.next_us == start + 2 * DAY + 9 * HOUR + PLAN_RETRY_US,
+	    "one that could not begin is tried again soon");
+	f.backups = 0;
+	tap_ok(!plan_job(&p, &f, JOB_DRILL, start + 9 * DAY).due,
+	    "where there is nothing, there is nothing to rehearse");
+}
+
 /* ---- a world ---- */
 
 struct world {
@@ -330,6 +366,7 @@ main(void)
 	check_gap();
 	check_expire();
 	check_verify();
+	check_drill();
 	check_months();
 	check_bad_days();
 	check_kills();
