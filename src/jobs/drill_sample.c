@@ -2,8 +2,9 @@
  * drill_sample: where WAL stands, again and again while a drill runs, as proof
  * that receiving and replication went on.
  *
- * Read, never asked for: the receiver's status file, what it noted of the
- * server (walknown.h), and what the repository holds.
+ * Read, never asked for: the status file of the receiver, or of the courier
+ * whose peer sends the cluster, what was noted of the server (walknown.h), and
+ * what the repository holds.
  */
 
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "conf/list.h"
 #include "jobs/drill_int.h"
 #include "repo/walarchive.h"
 #include "repo/walknown.h"
@@ -26,15 +28,67 @@
 /* ---- taking ---- */
 
 static json_t *
-receiver_status(const struct drill *d)
+read_status(const char *path)
 {
-	AUTO_FREE char *path = mem_printf(
-	    "%s/%s/receiver.json", d->settings->state_dir, d->cluster->name);
 	AUTO_BUF struct buf text = BUF_INIT;
 
 	if (file_slurp_at(AT_FDCWD, path, STATUS_MAX, &text, NULL) == -1)
 		return NULL;
 	return json_parse(text.data, text.len, path, NULL);
+}
+
+static json_t *
+receiver_status(const struct drill *d)
+{
+	AUTO_FREE char *path = mem_printf(
+	    "%s/%s/receiver.json", d->settings->state_dir, d->cluster->name);
+
+	return read_status(path);
+}
+
+static void
+copy_text(json_t *to, const char *as, const json_t *from, const char *key);
+
+/* What the courier of one peer says of our cluster, in a receiver's words. */
+static json_t *
+taken_from(const struct drill *d, const char *peer)
+{
+	AUTO_FREE char *path =
+	    mem_printf("%s/link/%s.json", d->settings->state_dir, peer);
+	AUTO_JSON json_t *link = read_status(path);
+	const json_t *one;
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(link, "accepts"), i, one)
+	{
+		const char *cluster =
+		    json_string_value(json_object_get(one, "cluster"));
+
+		if (cluster == NULL || strcmp(cluster, d->cluster->name) != 0 ||
+		    json_object_get(one, "committed") == NULL)
+			continue;
+		o = json_object();
+		copy_text(o, "received", one, "committed");
+		copy_text(o, "flushed", one, "committed");
+		copy_text(o, "server_end", one, "source_end");
+		copy_text(o, "state", one, "state");
+		return o;
+	}
+	return NULL;
+}
+
+static json_t *
+incoming_status(const struct drill *d)
+{
+	json_t *o = receiver_status(d);
+	size_t i;
+
+	for (i = 0; o == NULL && i < d->settings->peer_count; i++)
+		if (list_has(
+			d->cluster->accept_from, d->settings->peers[i].name))
+			o = taken_from(d, d->settings->peers[i].name);
+	return o;
 }
 
 static void
@@ -98,7 +152,7 @@ drill_sample(struct drill *d, const char *phase, bool now)
 	if (json_array_size(d->samples) >= SAMPLES_MAX)
 		thin_out(d);
 	o = json_object();
-	receiver = receiver_status(d);
+	receiver = incoming_status(d);
 	wal_known_read(&d->lineage, &known);
 	json_set_str(o, "at", clock_utc(clock_now_us(), when));
 	json_set_u64(o, "us", (uint64_t)(boot_us - d->began_us));
@@ -201,8 +255,8 @@ drill_replication(const struct drill *d)
 		    "nothing was to be received: %s at the start and at the "
 		    "end%s",
 		    lsn_text(from, a),
-		    received ? ", with the receiver in contact"
-			     : ", and no receiver runs at this site");
+		    received ? ", with the sender in contact"
+			     : ", and nobody sends WAL to this site now");
 	(void)json_object_set_new(o, "went_on", json_boolean(went_on));
 	json_set_str(o, "verdict", buf_str(&verdict));
 	json_set_u64(o, "bytes", to > from ? to - from : 0);
