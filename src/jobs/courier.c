@@ -456,28 +456,20 @@ run(struct courier *c, struct err *e)
 	}
 }
 
+/* One path for each address; the last of bind holds for all that follow. */
 static void
 set_paths(struct link_params *params, const struct peer_settings *p)
 {
-	const char *a = p->address, *b = p->bind;
+	const char *address = p->address, *bind = p->bind;
 	size_t i;
 
 	for (i = 0; i < LINK_PATHS_MAX; i++) {
 		struct link_path *path = &params->paths[i];
-		size_t len;
 
-		if (a == NULL || *(a += strspn(a, ", \t")) == '\0')
+		if (!list_next(&address, path->address, sizeof(path->address)))
 			break;
-		len = strcspn(a, ", \t");
-		(void)snprintf(
-		    path->address, sizeof(path->address), "%.*s", (int)len, a);
-		a += len;
-		if (b != NULL && *(b += strspn(b, ", \t")) != '\0') {
-			len = strcspn(b, ", \t");
-			(void)snprintf(path->bind, sizeof(path->bind), "%.*s",
-			    (int)len, b);
-			b += len;
-		}
+		if (!list_next(&bind, path->bind, sizeof(path->bind)) && i > 0)
+			(void)strcpy(path->bind, path[-1].bind);
 	}
 	params->path_count = i == 0 ? 1 : i; /* the peer dials: by one */
 }
