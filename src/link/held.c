@@ -102,6 +102,7 @@ held_push(struct held_row *row, struct held *h)
 	}
 	row->ring[(row->first + row->count++) % row->cap] = h;
 	h->rows++;
+	h->live += !row->stalled;
 }
 
 static struct held *
@@ -112,6 +113,7 @@ shift(struct held_row *row)
 	row->first = (row->first + 1) % row->cap;
 	row->count--;
 	h->rows--;
+	h->live -= !row->stalled;
 	return h;
 }
 
@@ -135,10 +137,11 @@ held_row_stalled(struct held_store *s, struct held_row *row)
 {
 	size_t i;
 
+	row->stalled = true;
 	for (i = 0; i < row->count; i++) {
 		struct held *h = row->ring[(row->first + i) % row->cap];
 
-		if (h->rows == 1)
+		if (--h->live == 0)
 			want(s, h);
 	}
 }
@@ -148,8 +151,13 @@ held_row_revived(struct held_store *s, struct held_row *row)
 {
 	size_t i;
 
-	for (i = 0; i < row->count; i++)
-		unwant(s, row->ring[(row->first + i) % row->cap]);
+	row->stalled = false;
+	for (i = 0; i < row->count; i++) {
+		struct held *h = row->ring[(row->first + i) % row->cap];
+
+		h->live++;
+		unwant(s, h);
+	}
 }
 
 void
@@ -158,7 +166,7 @@ held_row_dead(struct held_store *s, struct held_row *row)
 	while (row->count > 0) {
 		struct held *h = shift(row);
 
-		if (h->rows == 0)
+		if (h->live == 0)
 			want(s, h);
 		held_drop(h);
 	}

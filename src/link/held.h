@@ -20,6 +20,7 @@ struct held {
 	uint64_t stream, offset;
 	size_t len;
 	unsigned int rows; /* that list it */
+	unsigned int live; /* of them, those of lanes that do not stall */
 	bool acked;
 	bool wanted;   /* to be sent again */
 	bool in_queue; /* wanted or not */
@@ -30,6 +31,7 @@ struct held {
 struct held_row {
 	struct held **ring;
 	size_t first, count, cap;
+	bool stalled;
 };
 
 struct held_store {
@@ -49,7 +51,7 @@ void held_push(struct held_row *row, struct held *h);
  * be told and then given to held_drop(); else NULL. */
 struct held *held_taken(struct held_store *s, struct held_row *row);
 void held_drop(struct held *h);
-/* The lane stalls: what it alone holds is wanted. */
+/* The lane stalls: what no other lane carries is wanted. */
 void held_row_stalled(struct held_store *s, struct held_row *row);
 /* It goes on after all. */
 void held_row_revived(struct held_store *s, struct held_row *row);

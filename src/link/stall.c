@@ -10,10 +10,11 @@
 #include "link/dial.h"
 #include "link/link_int.h"
 
-#define ASK_US	  (CLOCK_SECOND_US / 2)
-#define STUCK_MAX 3
-#define STUCK_US  (CLOCK_SECOND_US * 3 / 2) /* those together count once */
-#define SMALL_US  (3600 * CLOCK_SECOND_US)
+#define ASK_US	   (CLOCK_SECOND_US / 2)
+#define GIVE_UP_US (30 * CLOCK_SECOND_US)
+#define STUCK_MAX  3
+#define STUCK_US   (CLOCK_SECOND_US * 3 / 2) /* those together count once */
+#define SMALL_US   (3600 * CLOCK_SECOND_US)
 
 int64_t
 stall_limit_us(struct link *l, const struct conn *c)
@@ -92,6 +93,10 @@ tick_conn(struct link *l, struct conn *c)
 		if (acked != c->acked)
 			c->moved_us = last = l->now_us;
 		c->acked = acked;
+	}
+	if (l->now_us - last > GIVE_UP_US) {
+		link_conn_end(l, c, NULL, 0);
+		return;
 	}
 	if (!c->stalled && l->now_us - last > stall_limit_us(l, c)) {
 		c->stalled = true;
