@@ -53,6 +53,9 @@ package Kura;
 #			it never was in SECONDS (60)
 #	at_end(CODE)	call CODE when the script ends, after what it started has
 #
+# Programs of a build with sanitizers may be started by a server or a daemon that
+# goes on when they die: the script fails at its end when any has left a report.
+#
 # Kura::Process: ->pid ->alive ->kill(SIGNAL) ->wait([SECONDS]) (status, undef
 # when it still runs) ->out ->err (what it has written so far).
 
@@ -96,6 +99,28 @@ sub program
 my %prctl = (x86_64 => 157, aarch64 => 167);
 if (my $number = $prctl{ (POSIX::uname())[4] }) {
 	syscall($number, 36, 1, 0, 0, 0);
+}
+
+# ---- sanitizers ----
+
+# Any user's programs write there.
+my $reports = File::Temp::mkdtemp('/tmp/pgk-san.XXXXXX')
+    // croak("could not make a folder for reports: $!");
+chmod(01777, $reports) or croak("could not open \"$reports\": $!");
+for my $name (qw(ASAN_OPTIONS TSAN_OPTIONS UBSAN_OPTIONS)) {
+	$ENV{$name} = join ':', $ENV{$name} || (), "log_path=$reports/report";
+}
+
+# Show what is there; how many.
+sub show_reports
+{
+	my @found = glob("$reports/*");
+
+	for my $path (@found) {
+		Test::More::diag("a sanitizer reports:\n" . slurp($path));
+	}
+	remove_tree($reports);
+	return scalar @found;
 }
 
 # ---- servers and their user ----
@@ -358,6 +383,7 @@ sub clean_up
 	}
 	@processes = ();
 	$_->() for splice @at_end;
+	$status = 1 if show_reports() && $status == 0;
 	if ($ENV{PGKURA_KEEP}) {
 		Test::More::diag("kept: @tempdirs") if @tempdirs;
 	} else {

@@ -56,6 +56,29 @@ END
 	ok(!-e $dir, 'and the folder');
 };
 
+subtest 'a report of a sanitizer' => sub {
+	my $file = Kura::tempdir() . '/reports.pl';
+	# Where programs under each sanitizer write, by a process of another user
+	# that nobody waits for.
+	Kura::write_file($file, <<'END');
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Test::More;
+use Kura;
+my ($path) = $ENV{"$ARGV[0]_OPTIONS"} =~ /(?:^|:)log_path=([^:]*)/;
+Kura::run(Kura::as_user('sh', '-c', "echo bad of $ARGV[0] >$path.1"));
+ok(1, 'all is well');
+done_testing();
+END
+	for my $name (qw(ASAN TSAN UBSAN)) {
+		my ($status, $out, $err) = Kura::run(
+			{ env => { "${name}_OPTIONS" => 'verbosity=0' } },
+			$^X, $file, $name);
+		like($out, qr/^ok 1.*^1\.\.1$/ms, "$name: the tests passed");
+		isnt($status, 0, 'but the script fails');
+		like($err, qr/bad of $name/, 'and shows the report');
+	}
+};
+
 for my $major (Kura::servers()) {
 	subtest "PostgreSQL $major" => sub {
 		my $primary = Kura::Cluster->new(major => $major,
