@@ -106,6 +106,7 @@ int cmd_list(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_restore(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_wal(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_verify(struct cli *cli, int argc, char *argv[], struct err *e);
+int cmd_ready(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_drill(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_standby(struct cli *cli, int argc, char *argv[], struct err *e);
 int cmd_expire(struct cli *cli, int argc, char *argv[], struct err *e);

@@ -102,6 +102,22 @@ print_job(const char *name, const json_t *job, int64_t now_us)
 	(void)printf("\n");
 }
 
+/* Could it be brought up at this site? */
+static void
+print_ready(const json_t *ready)
+{
+	if (ready == NULL)
+		return;
+	if (num(ready, "faults") > 0)
+		(void)printf("  ready     NO: %s: %s\n", str(ready, "what"),
+		    str(ready, "found"));
+	else if (num(ready, "warnings") > 0)
+		(void)printf("  ready     yes, but %s: %s\n",
+		    str(ready, "what"), str(ready, "found"));
+	else
+		(void)printf("  ready     yes\n");
+}
+
 /* When it was last shown that the cluster can be brought back. */
 static void
 print_drill(const json_t *drill, const json_t *job, int64_t now_us)
@@ -167,6 +183,7 @@ print_cluster(const json_t *c, int64_t now_us)
 	for (i = 0; i < COUNT_OF(names); i++)
 		if ((job = json_object_get(jobs, names[i])) != NULL)
 			print_job(names[i], job, now_us);
+	print_ready(json_object_get(c, "ready"));
 	print_drill(json_object_get(c, "drill"), json_object_get(jobs, "drill"),
 	    now_us);
 }

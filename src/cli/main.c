@@ -58,6 +58,8 @@ static const struct cmd commands[] = {
 	{ "drill", "[CLUSTER]|list|show|sign-off",
 	    "rehearse the loss of a server, keep signed reports", cmd_drill,
 	    CMD_NEEDS_CONF | CMD_JSON, drill_examples },
+	{ "ready", "[CLUSTER]", "could it be brought up here, now?", cmd_ready,
+	    CMD_NEEDS_CONF | CMD_JSON, NULL },
 	{ "expire", "[CLUSTER]", "remove what the retention no longer keeps",
 	    cmd_expire, CMD_NEEDS_CONF | CMD_JSON, expire_examples },
 	{ "site", "pair|list|forget ...", "make two sites known to each other",

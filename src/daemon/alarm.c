@@ -49,6 +49,8 @@ static const struct {
 	    "pgkura drill %s" },
 	[ALARM_DRILL_REPORTS] = { "drill_reports_damaged", LOG_LEVEL_ERROR,
 	    "pgkura drill list %s" },
+	[ALARM_NOT_READY] = { "not_ready", LOG_LEVEL_WARNING,
+	    "pgkura ready %s" },
 	[ALARM_REPOSITORY_SPACE_LOW] = { "repository_space_low",
 	    LOG_LEVEL_WARNING, "pgkura check" },
 	[ALARM_WATCHER_SILENT] = { "watcher_silent", LOG_LEVEL_WARNING,

@@ -17,11 +17,13 @@
 #include "daemon/wal_gap.h"
 #include "jobs/drill.h"
 #include "jobs/drill_chain.h"
+#include "jobs/ready.h"
 #include "repo/manifest.h"
 #include "repo/walarchive.h"
 
 #define ROUND_US	   (5 * CLOCK_SECOND_US)
 #define REPOSITORY_US	   (20 * CLOCK_SECOND_US)
+#define READY_US	   (300 * CLOCK_SECOND_US)
 #define SAMPLE_US	   (300 * CLOCK_SECOND_US)
 #define BUSY_SHARE	   20 /* looking takes at most a twentieth of time */
 #define RECEIVER_BYTES_MAX ((size_t)16 << 10)
@@ -31,6 +33,8 @@ struct watched {
 	const struct cluster_settings *c;
 	json_t *seen; /* in the repository; NULL: not yet */
 	struct wal_gap_memory gap;
+	json_t *ready;	  /* could it be brought up here; NULL: not yet */
+	int64_t ready_us; /* when to look again, clock_boot_us() */
 };
 
 struct watch {
@@ -129,6 +133,43 @@ see_drills(
 	return 0;
 }
 
+static json_t *
+ready_json(const struct check_result *r)
+{
+	enum check_verdict worst = r->faults > 0 ? CHECK_FAULT : CHECK_WARNING;
+	json_t *o = json_object();
+	size_t i;
+
+	json_set_u64(o, "faults", r->faults);
+	json_set_u64(o, "warnings", r->warnings);
+	for (i = 0; i < r->count; i++) {
+		if (r->items[i].verdict != worst)
+			continue;
+		json_set_str(o, "what", r->items[i].what);
+		json_set_str(o, "found", r->items[i].found);
+		break;
+	}
+	return o;
+}
+
+static void
+see_ready(const struct watch *w, struct watched *d)
+{
+	struct check_result r;
+	struct err e = ERR_INIT;
+
+	if (clock_boot_us() >= d->ready_us) {
+		d->ready_us = clock_boot_us() + READY_US;
+		json_decref(d->ready);
+		d->ready = NULL;
+		if (ready_run(w->s, d->c, &r, &e) == 0)
+			d->ready = ready_json(&r);
+		check_result_free(&r);
+	}
+	if (d->ready != NULL)
+		(void)json_object_set(d->seen, "ready", d->ready);
+}
+
 /* What a drill that was killed has left; a drill that runs is not disturbed. */
 static void
 sweep_drills(const struct watch *w, const struct watched *d)
@@ -178,6 +219,8 @@ look_at_repository(struct watch *w)
 		d->seen = json_object();
 		if (see_cluster(w, d, d->seen, &e) == -1)
 			json_set_str(d->seen, "error", e.text);
+		else
+			see_ready(w, d);
 	}
 	pause_us = (clock_boot_us() - begin_us) * BUSY_SHARE;
 	w->repository_us = clock_boot_us() +
@@ -244,6 +287,16 @@ tell_space(struct watch *w)
 	(void)tell(w, sample);
 }
 
+/* A job has ended: it may have changed that, too. */
+static void
+forget_ready(struct watch *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->s->cluster_count; i++)
+		w->clusters[i].ready_us = 0;
+}
+
 /* Until the next round, or a word from the supervisor: look at once.  false
  * when there is none any more. */
 static bool
@@ -261,6 +314,7 @@ rest(struct watch *w)
 	while ((rc = message_receive(w->fd, &m, NULL)) == 1) {
 		json_decref(m);
 		w->repository_us = 0;
+		forget_ready(w);
 	}
 	return rc != 0;
 }
@@ -282,7 +336,9 @@ duty_watch(const struct settings *s, int fd, struct err *e)
 			tell_cluster(&w, &clusters[i]);
 		tell_space(&w);
 	} while (!child_stop_requested() && rest(&w));
-	for (i = 0; i < s->cluster_count; i++)
+	for (i = 0; i < s->cluster_count; i++) {
 		json_decref(clusters[i].seen);
+		json_decref(clusters[i].ready);
+	}
 	return child_check_stop(e);
 }

@@ -195,6 +195,28 @@ judge_drill(struct alarms *a, const struct cluster_view *c, int64_t now_us)
 	set(a, ALARM_DRILL_REPORTS, c->name, faults > 0 ? text : NULL);
 }
 
+/* Of a cluster that is to come up here when its own site is lost. */
+static void
+judge_ready(struct alarms *a, const struct cluster_settings *cs,
+    const struct cluster_view *c)
+{
+	const json_t *ready = json_object_get(c->seen, "ready");
+	const char *what = message_text(ready, "what");
+	const char *found = message_text(ready, "found");
+	bool is_to = cs->standby_dir != NULL || cs->accept_from != NULL;
+	char text[MESSAGE_BYTES];
+
+	if (c->known.backups == 0 || message_number(ready, "faults") <= 0 ||
+	    !is_to) {
+		alarm_clear(a, ALARM_NOT_READY, c->name);
+		return;
+	}
+	(void)snprintf(text, sizeof(text),
+	    "it cannot be brought up here now: %s: %s",
+	    what == NULL ? "" : what, found == NULL ? "" : found);
+	alarm_raise(a, ALARM_NOT_READY, c->name, text);
+}
+
 /* The job itself has told of its failure. */
 static void
 judge_jobs(struct alarms *a, const struct cluster_view *c)
@@ -329,6 +351,7 @@ judge(struct alarms *a, const struct settings *s, const struct facts *f,
 		judge_overdue(a, c, now_us);
 		judge_jobs(a, c);
 		judge_drill(a, c, now_us);
+		judge_ready(a, cs, c);
 		judge_duties(a, d, c->name, c->problem, now_us);
 	}
 }

@@ -32,7 +32,8 @@ static const char *const kept_settings[] = { "max_connections",
 	"max_worker_processes", "max_wal_senders", "max_prepared_transactions",
 	"max_locks_per_transaction", "server_encoding", "wal_level",
 	"server_version", "data_directory_mode", "port", "TimeZone",
-	"wal_log_hints", "integer_datetimes", "lc_messages" };
+	"wal_log_hints", "integer_datetimes", "lc_messages", "shared_buffers",
+	"huge_pages", "shared_preload_libraries" };
 
 static int
 check_space(const struct settings *s, struct err *e)

@@ -2,6 +2,7 @@
  * drill_check: is the promoted copy what it should be?  One step each.
  */
 
+#include <gnu/libc-version.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -345,6 +346,85 @@ check_collations(const struct copy_server *v)
 	return 0;
 }
 
+/* ---- extensions ---- */
+
+#define LIST_EXTENSIONS                                                  \
+	"SELECT string_agg(extname || ' ' || extversion, ', ' ORDER BY " \
+	"extname) FROM pg_extension"
+#define LOST_EXTENSIONS                                                       \
+	"SELECT string_agg('extension ' || extname, ', ') FROM pg_extension " \
+	"WHERE extname NOT IN (SELECT name FROM pg_available_extensions)"
+#define LIST_LIBRARIES                                                     \
+	"SELECT string_agg(DISTINCT replace(probin, '$libdir', (SELECT "   \
+	"setting FROM pg_config WHERE name = 'PKGLIBDIR')), E'\\n') FROM " \
+	"pg_proc WHERE probin LIKE '%/%'"
+#define SHARE_FOLDER "SELECT setting FROM pg_config WHERE name = 'SHAREDIR'"
+
+/* Libraries of functions that are not there, to out. */
+static int
+look_for_libraries(const struct copy_server *v, const char *name,
+    struct buf *out, struct err *e)
+{
+	AUTO_BUF struct buf got = BUF_INIT;
+	AUTO_FREE char *copy = NULL;
+	char *save = NULL, *path;
+
+	if (ask(v, name, LIST_LIBRARIES, &got, e) == -1)
+		return -1;
+	copy = mem_strdup(buf_str(&got));
+	for (path = strtok_r(copy, "\n", &save); path != NULL;
+	     path = strtok_r(NULL, "\n", &save)) {
+		AUTO_FREE char *file = mem_printf("%s.so", path);
+
+		if (access(path, R_OK) == -1 && access(file, R_OK) == -1)
+			buf_printf(out, "%s: library %.300s\n", name, path);
+	}
+	return 0;
+}
+
+static int
+look_for_extensions(const struct copy_server *v, const char *name,
+    struct buf *out, struct err *e)
+{
+	AUTO_BUF struct buf lost = BUF_INIT, there = BUF_INIT;
+	AUTO_FREE char *key = mem_printf("extensions of %.63s", name);
+
+	if (ask(v, name, LIST_EXTENSIONS, &there, e) == -1 ||
+	    ask(v, name, LOST_EXTENSIONS, &lost, e) == -1)
+		return -1;
+	tell_fact(&v->copy->teller, key, buf_str(&there));
+	if (lost.len > 0)
+		buf_printf(out, "%s: %s\n", name, buf_str(&lost));
+	return look_for_libraries(v, name, out, e);
+}
+
+static int
+check_extensions(const struct copy_server *v)
+{
+	const struct teller *t = &v->copy->teller;
+	AUTO_BUF struct buf out = BUF_INIT, share = BUF_INIT;
+	struct err e = ERR_INIT;
+	size_t count;
+
+	tell_begin(
+	    t, "extensions", "Everything that it uses is installed here");
+	if (ask(v, "postgres", SHARE_FOLDER, &share, &e) == -1 ||
+	    each_database(v, look_for_extensions, &out, &count, &e) == -1) {
+		tell_failure(t, &e);
+		return 1;
+	}
+	tell_fact(t, "sharedir", buf_str(&share));
+	tell_fact(t, "libc", gnu_get_libc_version());
+	if (out.len > 0) {
+		tell_end(t, STEP_FAILED, buf_str(&out),
+		    "extensions or their libraries are not installed here");
+		return 1;
+	}
+	tell_end(t, STEP_PASSED, NULL,
+	    "extensions and libraries of %zu databases are there", count);
+	return 0;
+}
+
 /* ---- tools ---- */
 
 /* Of this version, or of a newer one in PATH; NULL: none. */
@@ -526,6 +606,7 @@ drill_check_running(const struct copy_server *server)
 	failed |= check_write(&v);
 	failed |= check_contents(&v);
 	failed |= check_collations(&v);
+	failed |= check_extensions(&v);
 	failed |= check_amcheck(&v);
 	return check_files(&v) | failed;
 }

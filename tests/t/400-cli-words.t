@@ -47,6 +47,7 @@ Commands:
   wal        show the WAL that is there
   verify     read back and check what is stored
   drill      rehearse the loss of a server, keep signed reports
+  ready      could it be brought up here, now?
   expire     remove what the retention no longer keeps
   site       make two sites known to each other
   standby    keep a standby here, up to the last byte received

@@ -91,7 +91,7 @@ sub check_version
 	ok($r->{isolated}, 'the copy was isolated');
 	is($result{$_}, 'passed', "step $_")
 	    for qw(plan restore isolate recover target write contents
-	    collations sql stop cleanup);
+	    collations extensions sql stop cleanup);
 	if (-x $primary->bindir . '/pg_amcheck' && $major >= 14) {
 		is($result{amcheck}, 'passed', 'pg_amcheck');
 	} else {
