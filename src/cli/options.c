@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "conf/nearest.h"
+#include "jobs/promote.h"
 
 #define OPTIONS_MAX 40
 #define OPT_CONFIG  1000
@@ -199,6 +200,8 @@ cli_parse(struct cli *cli, int argc, char *argv[],
 		*arg_count = n;
 	if ((cli->cmd->needs & CMD_NEEDS_CONF) != 0) {
 		cli->settings = settings_load(cli->config, e);
+		if (cli->settings != NULL)
+			promote_adopt(cli->settings);
 		if (cli->settings == NULL)
 			return -1;
 	}

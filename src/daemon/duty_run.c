@@ -21,6 +21,7 @@
 #include "jobs/drill.h"
 #include "jobs/follow.h"
 #include "jobs/jobs.h"
+#include "jobs/promote.h"
 
 #define SETTINGS_BYTES_MAX ((off_t)1 << 20)
 
@@ -276,8 +277,10 @@ duty_run(const struct duty_call *call)
 		s = settings_from_supervisor(call->config_path, &e);
 	else if (!call->supervised)
 		s = settings_load(call->config_path, &e);
-	if (s != NULL)
+	if (s != NULL) {
+		promote_adopt(s);
 		log_setup(s->log_format, s->log_level);
+	}
 	if (fd != -1)
 		log_set_sink(to_supervisor, &fd);
 	child_catch_stop_signals();

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "daemon/notify.h"
 #include "daemon/supervisor_int.h"
+#include "jobs/promote.h"
 #include "link/keys.h"
 
 #define SETTINGS_BYTES_MAX ((size_t)1 << 20)
@@ -62,6 +63,7 @@ supervisor_load(struct supervisor *v, struct err *e)
 	s = settings_parse(path, buf_str(&text), text.len, e);
 	if (s == NULL)
 		return -1;
+	promote_adopt(s);
 	if (v->settings != NULL && check_unchanged(v->settings, s, e) == -1)
 		return -1;
 	if (v->control != NULL &&

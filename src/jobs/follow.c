@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "jobs/follow_int.h"
+#include "jobs/promote.h"
 #include "pg/server.h"
 #include "pg/server_log.h"
 
@@ -180,8 +181,16 @@ read_log(struct keep *k)
 
 /* ---- making it ---- */
 
+/* Held while it is made, so that nobody promotes it meanwhile. */
 static int
-build(struct keep *k, bool delta, struct err *e)
+lock_promotion(const struct keep *k, struct err *e)
+{
+	return cluster_lock(k->follow.settings->state_dir,
+	    k->follow.cluster->name, "promote", e);
+}
+
+static int
+make(struct keep *k, bool delta, struct err *e)
 {
 	const struct follow *f = &k->follow;
 	const struct follow_build how = { .delta = delta, .no_salvage = true };
@@ -207,6 +216,14 @@ build(struct keep *k, bool delta, struct err *e)
 	return 0;
 }
 
+static int
+build(struct keep *k, bool delta, struct err *e)
+{
+	AUTO_FD int lock = lock_promotion(k, e);
+
+	return lock == -1 ? -1 : make(k, delta, e);
+}
+
 /* Is there a backup from which recovery reaches the end of what is here?  Until
  * there is, the old directory is worth more. */
 static int
@@ -226,6 +243,7 @@ static int
 rebuild(struct keep *k, const char *reason, struct err *e)
 {
 	const char *pgdata = k->follow.cluster->standby_dir;
+	AUTO_FD int lock = -1;
 
 	if (k->rebuilt_us != 0 &&
 	    clock_boot_us() - k->rebuilt_us < REBUILD_LEAST_US)
@@ -234,12 +252,15 @@ rebuild(struct keep *k, const char *reason, struct err *e)
 		    reason);
 	if (check_source(&k->follow, e) == -1)
 		return err_ctx(e, "the standby cannot go on (%s)", reason);
+	lock = lock_promotion(k, e);
+	if (lock == -1)
+		return -1;
 	event(k, LOG_LEVEL_WARNING, "standby_rebuild",
 	    "the standby cannot go on and is made anew", reason);
 	follow_hang_up(&k->follow);
 	if (server_stop(pgdata, "immediate", e) == -1)
 		return -1;
-	return build(k, true, e);
+	return make(k, true, e);
 }
 
 /* ---- starting it ---- */
@@ -381,6 +402,23 @@ attend(struct keep *k, struct err *e)
 	return 0;
 }
 
+/* Who promoted it may have died before it could say so. */
+static int
+note_promotion(struct keep *k, struct err *e)
+{
+	const struct follow *f = &k->follow;
+	k->promoted_told = true;
+	event(k, LOG_LEVEL_INFO, "standby_promoted",
+	    "the standby has been promoted and is left alone", NULL);
+	if (k->view.pid == 0 || promote_has_note(f->settings, f->cluster))
+		return 0;
+	if (promote_note(
+		f->settings, f->cluster, k->view.timeline, LSN_NONE, e) == -1)
+		return -1;
+	promote_tell_daemon(f->settings);
+	return 0;
+}
+
 static int
 is_left_alone(struct keep *k, struct err *e)
 {
@@ -391,10 +429,8 @@ is_left_alone(struct keep *k, struct err *e)
 		return err_hint(
 		    e, "Name an empty or new directory with standby_dir.");
 	}
-	if (!k->promoted_told)
-		event(k, LOG_LEVEL_INFO, "standby_promoted",
-		    "the standby has been promoted and is left alone", NULL);
-	k->promoted_told = true;
+	if (!k->promoted_told && note_promotion(k, e) == -1)
+		return -1;
 	show(k, NULL, &k->view.err);
 	return 0;
 }
@@ -403,11 +439,19 @@ is_left_alone(struct keep *k, struct err *e)
 static int
 step(struct keep *k, struct err *e)
 {
-	int off = follow_is_off(k->follow.settings, k->follow.cluster, e);
+	const struct settings *s = k->follow.settings;
+	const struct cluster_settings *c = k->follow.cluster;
+	int off = follow_is_off(s, c, e);
+	int promoter = cluster_lock_holder(s->state_dir, c->name, "promote", e);
 
 	read_log(k);
-	if (off == -1 || follow_look(&k->follow, &k->view, e) == -1)
+	if (off == -1 || promoter == -1 ||
+	    follow_look(&k->follow, &k->view, e) == -1)
 		return -1;
+	if (promoter > 0) {
+		show(k, "being promoted", NULL);
+		return 0;
+	}
 	if (off == 1) {
 		show(k, "off by order", NULL);
 		return 0;

@@ -135,6 +135,7 @@ int follow_need(const struct cluster_settings *c, struct err *e);
 
 struct follow_build {
 	bool delta;	 /* over what is there: a directory of this cluster */
+	bool convert;	 /* settings alone: it stands on the new history */
 	bool no_salvage; /* its WAL all came from here */
 };
 /* Make the directory from the newest backup; it must not run. */

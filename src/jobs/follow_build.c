@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "jobs/follow_int.h"
+#include "jobs/promote.h"
 #include "pg/server.h"
 #include "pg/server_words.h"
 
@@ -128,6 +129,7 @@ follow_build(const struct settings *s, const struct cluster_settings *c,
 	struct restore_options o = { .directory = c->standby_dir,
 		.delta = how->delta,
 		.no_salvage = how->no_salvage,
+		.settings_only = how->convert,
 		.standby = true,
 		.config_dir = NULL };
 
@@ -143,7 +145,8 @@ follow_build(const struct settings *s, const struct cluster_settings *c,
 		return -1;
 	restore_result_free(result);
 	o.plan_only = false;
-	if (publish_building(s, c, e) == -1 ||
+	if ((!how->convert && publish_building(s, c, e) == -1) ||
+	    promote_forget(s, c, e) == -1 ||
 	    restore_run(s, c, &o, result, e) == -1)
 		return -1;
 	if (file_unlink_at(AT_FDCWD, building, e) == 0)

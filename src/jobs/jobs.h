@@ -86,8 +86,10 @@ struct restore_options {
 	/* A standby that jobs/follow.h keeps: with follow_marker's text in it. */
 	const char *follow_marker; /* NULL: none */
 	bool no_salvage;	   /* the old WAL all came from here */
-	bool salvage_only;	   /* take over the old WAL, restore nothing */
-	const char *owner;   /* "user" or "user:group"; NULL: as the place */
+	bool settings_only; /* recovery settings and signal file, and no file of
+			       a backup */
+	bool salvage_only;  /* take over the old WAL, restore nothing */
+	const char *owner;  /* "user" or "user:group"; NULL: as the place */
 	const char *lineage; /* NULL: newest, or the one with the backup */
 };
 struct restore_result {

@@ -113,6 +113,8 @@ warn_unreadable(const struct restore *r)
 static int
 write_all(struct restore *r, struct err *e)
 {
+	if (r->options->settings_only)
+		return restore_convert(r, e);
 	if (place_begin(&r->place, &r->root, e) == -1 ||
 	    restore_prune(r, e) == -1 ||
 	    place_link_tablespaces(&r->place, e) == -1 ||
@@ -195,6 +197,8 @@ run(struct restore *r, struct err *e)
 	if (write_leased(r, e) == -1)
 		return -1;
 	r->result->elapsed_us = clock_boot_us() - began_us;
+	if (r->options->settings_only)
+		return 0;
 	restore_remember_rate(r, r->result->bytes, r->result->elapsed_us);
 	report(r);
 	return r->options->start ? restore_start(r, e) : 0;

@@ -69,6 +69,8 @@ int restore_walk(struct restore *r, struct err *e);
 /* ---- restore_settings.c ---- */
 /* backup_label, recovery settings, signal file, kept configuration. */
 int restore_write_settings(struct restore *r, struct err *e);
+/* Of a directory that is not restored: all of these but backup_label. */
+int restore_convert(struct restore *r, struct err *e);
 /* Are the server's settings that were asked for such?  ERR_USAGE. */
 int restore_check_settings(const struct restore *r, struct err *e);
 /* backup_label's effective bytes. */

@@ -304,3 +304,14 @@ restore_write_settings(struct restore *r, struct err *e)
 		return -1;
 	return write_marker(r, e);
 }
+
+/* The signal first: whatever interrupts this, no primary starts there. */
+int
+restore_convert(struct restore *r, struct err *e)
+{
+	r->place.fd = file_open_dir(r->place.path, e);
+	if (r->place.fd == -1 || write_signal(r, e) == -1 ||
+	    write_auto_conf(r, e) == -1 || write_marker(r, e) == -1)
+		return -1;
+	return place_sync(&r->place, e);
+}

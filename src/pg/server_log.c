@@ -8,7 +8,9 @@
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "pg/lsn.h"
 
+#define WAITS	       "waiting for WAL to become available at "
 #define LINE_BYTES_MAX ((size_t)64 << 10)
 #define PIECE_BYTES    ((size_t)16 << 10)
 #define READ_BYTES_MAX ((size_t)1 << 20) /* between two looks at the server */
@@ -88,6 +90,9 @@ take_log(struct server_log *l, const char *text)
 		l->paused = true;
 	if (strncmp(text, "recovery has paused", 19) == 0)
 		l->stuck = true;
+	/* xlogrecovery.c, WaitForWALToBecomeAvailable(). */
+	if (strncmp(text, WAITS, strlen(WAITS)) == 0)
+		(void)lsn_parse(text + strlen(WAITS), &l->waits_lsn, NULL);
 	/* timeline.c, rescanLatestTimeLine(). */
 	if (strncmp(text, "new timeline ", 13) == 0 &&
 	    strstr(text, " before current recovery point") != NULL)

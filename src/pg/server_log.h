@@ -15,16 +15,17 @@
 #include "base/err.h"
 
 struct server_log {
-	int fd;		  /* the server's output, too */
-	uint64_t offset;  /* read so far */
-	struct buf rest;  /* the last line while it is not whole */
-	bool redo;	  /* replay has begun */
-	bool paused;	  /* at the target */
-	bool stuck;	  /* paused for what must be changed first: see fatal */
-	bool at_target;	  /* recovery has stopped at a target */
-	bool diverged;	  /* a newer timeline began before what was replayed */
-	char newest[256]; /* what it says of its progress; "" */
-	char fatal[400];  /* the last reason to give up; "" */
+	int fd;		 /* the server's output, too */
+	uint64_t offset; /* read so far */
+	struct buf rest; /* the last line while it is not whole */
+	bool redo;	 /* replay has begun */
+	bool paused;	 /* at the target */
+	bool stuck;	 /* paused for what must be changed first: see fatal */
+	bool at_target;	 /* recovery has stopped at a target */
+	bool diverged;	 /* a newer timeline began before what was replayed */
+	uint64_t waits_lsn;  /* replay wants WAL from there on, and has none */
+	char newest[256];    /* what it says of its progress; "" */
+	char fatal[400];     /* the last reason to give up; "" */
 	char complaint[240]; /* the last about a line of a configuration file */
 	bool fatal_open;     /* a DETAIL of it may follow */
 };

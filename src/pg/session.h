@@ -94,4 +94,8 @@ int session_drop_slot(struct session *s, const char *name, struct err *e);
 int session_query_value(struct session *s, const char *sql, struct buf *out,
     bool *found, struct err *e);
 
+/* One SQL command that gives no rows (SESSION_SQL).  Its transaction is committed
+ * when this returns 0. */
+int session_execute(struct session *s, const char *sql, struct err *e);
+
 #endif /* !PG_SESSION_H */

@@ -237,3 +237,16 @@ session_query_value(struct session *s, const char *sql, struct buf *out,
 	(void)buf_str(out);
 	return 0;
 }
+
+int
+session_execute(struct session *s, const char *sql, struct err *e)
+{
+	AUTO_PGRESULT PGresult *res = NULL;
+	int bound_ms = s->command_ms, rc;
+
+	s->command_ms = -1; /* a command may take its time */
+	rc = session_command(s, sql, PGRES_COMMAND_OK,
+	    "could not run a command on the server", &res, e);
+	s->command_ms = bound_ms;
+	return rc;
+}

@@ -11,6 +11,8 @@ package Kura::Standby;
 #				nobody but the duty starts it
 #	$y->wait_follows	until the duty's standby has replayed what the
 #				primary has now
+#	$y->job(WORD...)	what the program sitejobs says, as a hash, with
+#				status and err
 #	->digest(CLUSTER[, TABLE...])	of the tables' contents
 
 use strict;
@@ -90,6 +92,20 @@ sub wait_follows
 		return $status == 0 && $out eq 't';
 	}, $seconds // 120) || croak('the standby does not follow to '
 		    . "$lsn\n" . $self->{duty}->err . $self->log);
+}
+
+# What tests/programs/sitejobs says: a hash of its lines.
+sub job
+{
+	my ($self, @words) = @_;
+	my ($status, $out, $err) = Kura::run(Kura::as_user('env',
+		'PGKURA_CONF=' . $self->{site}->conf,
+		Kura::program('sitejobs'), @words));
+	my %said = map { /^(\S+) ?(.*)$/ ? ($1 => $2) : () } split /\n/, $out;
+
+	$said{status} = $status;
+	$said{err} = $err;
+	return \%said;
 }
 
 sub log
