@@ -152,6 +152,14 @@ print_drill(const json_t *drill, const json_t *job, int64_t now_us)
 	(void)printf("\n");
 }
 
+/* Backups are not taken where no server is. */
+static bool
+is_elsewhere(const json_t *c, const json_t *job, const char *name)
+{
+	return strcmp(name, "backup") == 0 && num(job, "success_us") == 0 &&
+	    str(c, "comes_from")[0] != '\0';
+}
+
 static void
 print_cluster(const json_t *c, int64_t now_us)
 {
@@ -181,42 +189,49 @@ print_cluster(const json_t *c, int64_t now_us)
 		    (long long)num(gap, "timeline"), str(gap, "from"),
 		    str(gap, "to"));
 	for (i = 0; i < COUNT_OF(names); i++)
-		if ((job = json_object_get(jobs, names[i])) != NULL)
+		if ((job = json_object_get(jobs, names[i])) != NULL &&
+		    !is_elsewhere(c, job, names[i]))
 			print_job(names[i], job, now_us);
 	print_ready(json_object_get(c, "ready"));
 	print_drill(json_object_get(c, "drill"), json_object_get(jobs, "drill"),
 	    now_us);
 }
 
-/* "1.2 MB behind", "in step" */
+/* ", durable there up to 0/3000060, 1.2 MB behind", or "in step" */
 static void
-print_behind(const json_t *o, int64_t since_us)
+print_behind(const json_t *o, const char *where)
 {
-	char size[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
+	char size[SIZE_TEXT_BYTES];
 
-	if (str(o, "committed")[0] != '\0')
-		(void)printf(", durable there up to %s", str(o, "committed"));
+	if (str(o, "committed")[0] == '\0')
+		return;
+	(void)printf(", durable %s up to %s, ", where, str(o, "committed"));
 	if (num(o, "behind_bytes") == 0)
-		(void)printf(", in step");
+		(void)printf("in step");
 	else
-		(void)printf(", %s behind",
+		(void)printf("%s behind",
 		    size_text((uint64_t)num(o, "behind_bytes"), size));
-	if (since_us > 0)
-		(void)printf(", the oldest for %s",
-		    clock_interval(clock_now_us() - since_us, late));
 }
 
 static void
 print_ship(const json_t *o)
 {
-	char size[SIZE_TEXT_BYTES];
+	char size[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
+	int64_t since_us = num(o, "lacking_since_us");
 
 	(void)printf("  sends     %s: %s", str(o, "cluster"), str(o, "state"));
-	print_behind(o, num(o, "lacking_since_us"));
+	print_behind(o, "there");
+	if (since_us > 0)
+		(void)printf("\n            the loss of this site now would "
+			     "lose up to %s",
+		    clock_interval(clock_now_us() - since_us, late));
 	if (str(o, "backup")[0] != '\0')
 		(void)printf("\n            backup %s is on its way, %s left",
 		    str(o, "backup"),
 		    size_text((uint64_t)num(o, "backup_bytes_left"), size));
+	else if (str(o, "newest_backup")[0] == '\0')
+		(void)printf("\n            no backup is there yet: that site "
+			     "can restore nothing");
 	if (str(o, "why")[0] != '\0')
 		(void)printf("\n            %s", str(o, "why"));
 	(void)printf("\n");
@@ -225,35 +240,55 @@ print_ship(const json_t *o)
 static void
 print_accept(const json_t *o)
 {
-	char size[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
+	char late[CLOCK_TEXT_BYTES];
 	int64_t source_us = num(o, "source_us");
 
 	(void)printf("  takes     %s: %s", str(o, "cluster"), str(o, "state"));
-	if (str(o, "committed")[0] != '\0')
-		(void)printf(", durable here up to %s", str(o, "committed"));
-	if (num(o, "behind_bytes") > 0)
-		(void)printf(", %s behind",
-		    size_text((uint64_t)num(o, "behind_bytes"), size));
-	if (source_us > 0)
+	print_behind(o, "here");
+	if (json_object_get(o, "zero_loss_proved_for_us") != NULL)
+		(void)printf("\n            proved: a failover now would lose "
+			     "nothing that was acknowledged");
+	else if (source_us > 0)
 		(void)printf("\n            a failover now would lose up to %s",
-		    json_object_get(o, "zero_loss_proved_for_us") != NULL
-			? "nothing that was acknowledged"
-			: clock_interval(clock_now_us() - source_us, late));
+		    clock_interval(clock_now_us() - source_us, late));
 	if (str(o, "why")[0] != '\0')
 		(void)printf("\n            %s", str(o, "why"));
 	(void)printf("\n");
 }
 
+/* Whose clock is wrong enough to be told of. */
+#define SKEW_US CLOCK_SECOND_US
+
+static void
+print_skew(const json_t *l)
+{
+	char text[CLOCK_TEXT_BYTES];
+	int64_t skew_us = num(l, "skew_us");
+
+	if (skew_us > SKEW_US || skew_us < -SKEW_US)
+		(void)printf(", its clock is %s %s",
+		    clock_interval(skew_us < 0 ? -skew_us : skew_us, text),
+		    skew_us < 0 ? "behind" : "ahead");
+}
+
 static void
 print_link(const json_t *l)
 {
+	char ago_text[CLOCK_TEXT_BYTES];
 	const json_t *path, *one;
 	size_t i;
 
-	(void)printf("  link      %s, %s\n",
-	    json_is_true(json_object_get(l, "up")) ? "up" : "DOWN",
-	    str(l, "congestion")[0] == '\0' ? "no lanes"
-					    : str(l, "congestion"));
+	if (!json_is_true(json_object_get(l, "up")) &&
+	    json_object_get(l, "heard_ago_us") != NULL)
+		(void)printf("  link      DOWN, last heard %s ago",
+		    clock_interval(num(l, "heard_ago_us"), ago_text));
+	else
+		(void)printf("  link      %s%s%s",
+		    json_is_true(json_object_get(l, "up")) ? "up" : "DOWN",
+		    str(l, "congestion")[0] == '\0' ? "" : ", ",
+		    str(l, "congestion"));
+	print_skew(l);
+	(void)printf("\n");
 	json_array_foreach(json_object_get(l, "paths"), i, path)
 	{
 		(void)printf("  path %zu    %s %s, %.1f ms, %lld lanes", i + 1,

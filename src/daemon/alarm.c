@@ -19,11 +19,13 @@ struct alarms {
 	size_t count;
 };
 
-/* next: "%s" is the cluster. */
+/* next: "%s" is the cluster.  peer: the "cluster" is one, and the message names
+ * it. */
 static const struct {
 	const char *name;
 	enum log_level level;
 	const char *next;
+	bool peer;
 } kinds[ALARM_COUNT] = {
 	[ALARM_REPOSITORY_UNREADABLE] = { "repository_unreadable",
 	    LOG_LEVEL_ERROR, "pgkura check %s" },
@@ -56,15 +58,15 @@ static const struct {
 	[ALARM_WATCHER_SILENT] = { "watcher_silent", LOG_LEVEL_WARNING,
 	    "pgkura check" },
 	[ALARM_REPLICATION_REFUSED] = { "replication_refused", LOG_LEVEL_ERROR,
-	    "pgkura site list" },
+	    "pgkura check", true },
 	[ALARM_RPO_EXCEEDED] = { "rpo_exceeded", LOG_LEVEL_WARNING,
-	    "pgkura site list" },
+	    "pgkura check", true },
 	[ALARM_PEER_UNREACHABLE] = { "peer_unreachable", LOG_LEVEL_WARNING,
-	    "pgkura check" },
-	[ALARM_PATH_DOWN] = { "path_lost", LOG_LEVEL_WARNING,
-	    "pgkura site list" },
+	    "pgkura check", true },
+	[ALARM_PATH_DOWN] = { "path_lost", LOG_LEVEL_WARNING, "pgkura check",
+	    true },
 	[ALARM_PEER_NOT_PAIRED] = { "peer_not_paired", LOG_LEVEL_WARNING,
-	    "pgkura site pair --invite" },
+	    "pgkura site pair --invite", true },
 	[ALARM_SETTINGS_REFUSED] = { "settings_refused", LOG_LEVEL_WARNING,
 	    "pgkura config" },
 };
@@ -223,11 +225,12 @@ static void
 put_next(struct buf *out, const char *next, const char *cluster)
 {
 	size_t len = strcspn(next, "%");
+	bool of_cluster = next[len] != '\0';
 
 	while (cluster[0] == '\0' && len > 0 && next[len - 1] == ' ')
 		len--;
 	buf_put(out, next, len);
-	buf_printf(out, "%s", cluster);
+	buf_printf(out, "%s", of_cluster ? cluster : "");
 }
 
 json_t *
@@ -244,7 +247,7 @@ alarms_health(struct alarms *a)
 	}
 	qsort(a->list, a->count, sizeof(*a->list), by_importance);
 	worst = &a->list[0];
-	if (worst->cluster[0] != '\0')
+	if (worst->cluster[0] != '\0' && !kinds[worst->kind].peer)
 		buf_printf(&sentence, "cluster %s: ", worst->cluster);
 	buf_printf(&sentence, "%s", worst->message);
 	if (a->count > 1)

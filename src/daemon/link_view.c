@@ -45,7 +45,19 @@ set(struct alarms *a, enum alarm_kind kind, const char *peer, const char *text)
 	if (text[0] == '\0')
 		alarm_clear(a, kind, peer);
 	else
-		alarm_note(a, kind, peer, text);
+		alarm_raise(a, kind, peer, text);
+}
+
+/* Does nothing pass, and not only since nobody has tried for long enough? */
+static bool
+is_lost(const struct peer_settings *p, const json_t *heard, const json_t *path,
+    int64_t now_us)
+{
+	int64_t patience_us = p->beat_interval_us * (int64_t)p->beat_misses;
+
+	return !json_is_true(json_object_get(heard, "up")) &&
+	    (json_object_get(heard, "heard_ago_us") != NULL ||
+		now_us - num(path, "since_us") > patience_us);
 }
 
 /* Is there a link?  What to say when there is not. */
@@ -54,13 +66,13 @@ judge_reach(struct alarms *a, const struct peer_settings *p, const json_t *v,
     int64_t now_us)
 {
 	char text[300] = "";
-	bool fresh = v != NULL && now_us - num(v, "updated_us") < STALE_US;
+	bool fresh = now_us - num(v, "updated_us") < STALE_US;
 	const json_t *path = json_array_get(json_object_get(v, "paths"), 0);
 
 	if (!fresh)
 		(void)snprintf(text, sizeof(text),
 		    "nothing is known of the connection to \"%s\"", p->name);
-	else if (!json_is_true(json_object_get(v, "up")))
+	else if (is_lost(p, v, path, now_us))
 		(void)snprintf(text, sizeof(text),
 		    "site \"%s\" cannot be reached%s%.160s", p->name,
 		    str(path, "error")[0] == '\0' ? "" : ": ",
@@ -70,8 +82,8 @@ judge_reach(struct alarms *a, const struct peer_settings *p, const json_t *v,
 }
 
 static void
-judge_paths(
-    struct alarms *a, const struct peer_settings *p, const json_t *paths)
+judge_paths(struct alarms *a, const struct peer_settings *p,
+    const json_t *paths, int64_t now_us)
 {
 	char text[300] = "";
 	const json_t *path;
@@ -79,7 +91,7 @@ judge_paths(
 
 	json_array_foreach(paths, i, path)
 	{
-		if (json_is_true(json_object_get(path, "up")))
+		if (!is_lost(p, path, path, now_us))
 			continue;
 		if (down++ == 0)
 			(void)snprintf(text, sizeof(text),
@@ -117,16 +129,34 @@ judge_rpo(struct alarms *a, const struct settings *s,
 		if (since != 0 && rpo_target(s, str(one, "cluster")) > 0 &&
 		    now_us - since > rpo_target(s, str(one, "cluster")))
 			(void)snprintf(text, sizeof(text),
-			    "\"%s\" lacks %s of cluster \"%.60s\", the oldest "
-			    "for %s",
+			    "site \"%s\" lacks %s of cluster \"%.60s\", the "
+			    "oldest of it for %s",
 			    p->name,
 			    size_text(
 				(uint64_t)num(one, "behind_bytes"), bytes),
 			    str(one, "cluster"),
 			    clock_interval(now_us - since, late));
 		if (str(one, "why")[0] != '\0')
-			(void)snprintf(refused, sizeof(refused), "%s: %.220s",
-			    str(one, "cluster"), str(one, "why"));
+			(void)snprintf(refused, sizeof(refused),
+			    "site \"%s\" does not take cluster \"%.60s\": "
+			    "%.160s",
+			    p->name, str(one, "cluster"), str(one, "why"));
+	}
+	json_array_foreach(json_object_get(v, "accepts"), i, one)
+	{
+		/* The source's clock, as ours would show it. */
+		since = num(one, "source_us") - num(v, "skew_us");
+		if (num(one, "source_us") == 0 ||
+		    strcmp(str(one, "state"), "accepting") != 0 ||
+		    rpo_target(s, str(one, "cluster")) <= 0 ||
+		    now_us - since <= rpo_target(s, str(one, "cluster")) ||
+		    json_object_get(one, "zero_loss_proved_for_us") != NULL)
+			continue;
+		(void)snprintf(text, sizeof(text),
+		    "what is here of cluster \"%.60s\" of site \"%s\" is %s "
+		    "old: so much a failover now may lose",
+		    str(one, "cluster"), p->name,
+		    clock_interval(now_us - since, late));
 	}
 	set(a, ALARM_RPO_EXCEEDED, p->name, text);
 	set(a, ALARM_REPLICATION_REFUSED, p->name, refused);
@@ -139,8 +169,10 @@ judge_link(
 	AUTO_JSON json_t *v = link_view(s, p->name);
 	int64_t now_us = clock_now_us();
 
+	if (v == NULL)
+		return; /* a courier that begins, or cannot: that alarms itself */
 	if (judge_reach(a, p, v, now_us))
-		judge_paths(a, p, json_object_get(v, "paths"));
+		judge_paths(a, p, json_object_get(v, "paths"), now_us);
 	else
 		alarm_clear(a, ALARM_PATH_DOWN, p->name);
 	judge_rpo(a, s, p, v, now_us);

@@ -326,10 +326,22 @@ put_paths(json_t *out, const struct link_state *st)
 	(void)json_object_set_new(out, "paths", list);
 }
 
+/* A session outlives a silence; what people ask is whether anything passes. */
+static bool
+is_reached(const struct link_state *st)
+{
+	size_t i;
+
+	for (i = 0; i < st->path_count; i++)
+		if (st->paths[i].up)
+			return st->up;
+	return false;
+}
+
 static void
 put_link(json_t *out, const struct link_state *st)
 {
-	(void)json_object_set_new(out, "up", json_boolean(st->up));
+	(void)json_object_set_new(out, "up", json_boolean(is_reached(st)));
 	if (st->heard_us != 0)
 		json_set_u64(out, "heard_ago_us",
 		    (uint64_t)(clock_boot_us() - st->heard_us));
