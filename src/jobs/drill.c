@@ -245,7 +245,9 @@ prepare(struct drill *d, struct err *e)
 	/* What boxes leave to us is ours to wait for. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
 		return err_sys(e, "could not become the reaper of children");
-	return try_box(d, e);
+	if (try_box(d, e) == -1 || drill_find_tablespaces(d, e) == -1)
+		return -1;
+	return drill_make_covers(d, e);
 }
 
 /* ---- restore ---- */
@@ -345,6 +347,7 @@ try_copy(struct drill *d, struct err *e)
 	const struct box_options o = { .folder = d->folder,
 		.uid = d->uid,
 		.gid = d->gid,
+		.covered = d->covered,
 		.open = d->open };
 	AUTO_FD int read_fd = -1;
 	AUTO_FD int write_fd = -1;
@@ -446,6 +449,9 @@ drill_free(struct drill *d)
 	}
 	free(d->checks);
 	free(d->sql);
+	for (i = 0; i < d->covered_count; i++)
+		free(d->covered[i]);
+	free(d->covered);
 	free(d->folder);
 	buf_free(&d->verdict);
 	json_decref(d->steps);

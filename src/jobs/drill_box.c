@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "jobs/drill_filter.h"
 
 #define NAMESPACES                                                   \
@@ -136,6 +137,22 @@ set_mounts(const char *path, uint64_t set, uint64_t clear, unsigned int flags,
 	return 0;
 }
 
+static int
+cover(const struct box_options *o, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; o->covered != NULL && o->covered[i] != NULL; i++) {
+		AUTO_FREE char *ours =
+		    mem_printf("%s/" BOX_COVERED "%zu", o->folder, i);
+
+		if (mount(ours, o->covered[i], NULL, MS_BIND, NULL) == -1)
+			return err_sys(
+			    e, "could not cover \"%s\"", o->covered[i]);
+	}
+	return 0;
+}
+
 /*
  * All file systems become read-only, the folder stays as it is.  /proc of our
  * own processes; where the system does not let us have it, none.
@@ -156,7 +173,7 @@ enter_mounts(const struct box_options *o, struct err *e)
 		NULL) == -1 &&
 	    mount("none", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, NULL) == -1)
 		return refuse(e, "hide other processes");
-	return 0;
+	return cover(o, e);
 }
 
 static int

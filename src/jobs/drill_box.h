@@ -21,10 +21,15 @@
 
 #include "base/err.h"
 
+#define BOX_COVERED "covered."
+
 struct box_options {
 	const char *folder; /* the only one that can be written */
 	uid_t uid;	    /* who it is to be, when we are root */
 	gid_t gid;
+	/* Other folders, NULL-ended: what is written there goes to
+	 * <folder>/covered.0 and so on, and they look empty.  NULL none. */
+	char *const *covered;
 	bool open; /* no isolation: only dies with us */
 };
 

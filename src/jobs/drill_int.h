@@ -94,7 +94,9 @@ struct drill {
 	char *folder; /* <drill_dir>/<id> */
 	uid_t uid;
 	gid_t gid;
-	bool made; /* the folder is there */
+	bool made;	/* the folder is there */
+	char **covered; /* folders that WAL makes tablespaces in */
+	size_t covered_count;
 	bool open; /* in no box */
 	const char *open_why;
 	char **checks;	 /* paths of SQL, NULL-ended ... */
@@ -132,6 +134,17 @@ void drill_sample(struct drill *d, const char *phase, bool now);
 json_t *drill_replication(const struct drill *d);
 /* The source's time of the last WAL that is here, 0 unknown. */
 int64_t drill_known_us(const struct drill *d);
+
+/* ---- drill_cover.c ---- */
+
+/*
+ * Fill d->covered: replaying CREATE TABLESPACE empties the folder that it names
+ * and writes there, so another one has to be there instead.  ERR_REFUSED where
+ * that is not possible.
+ */
+int drill_find_tablespaces(struct drill *d, struct err *e);
+/* Make the folders that are to be there instead. */
+int drill_make_covers(const struct drill *d, struct err *e);
 
 /* ---- drill_clean.c ---- */
 

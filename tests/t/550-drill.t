@@ -393,6 +393,37 @@ subtest 'positions' => sub {
 	nothing_left($site, 'not begun');
 };
 
+# Replaying it empties the folder that it names.
+subtest 'a tablespace that the WAL makes' => sub {
+	Kura::run(Kura::as_user('mkdir', "$dir/made", "$dir/gone"));
+	$primary->psql("CREATE TABLESPACE made LOCATION '$dir/made'");
+	$primary->psql('CREATE TABLE in_made TABLESPACE made AS SELECT 7 AS n');
+	$primary->psql('CHECKPOINT');
+	$site->wait_wal('main', $primary->lsn);
+	my @before = glob("$dir/made/*/*/*");
+	ok(scalar(@before), 'the primary has files there');
+	my ($status, $r) = drill($site, '--check=' . sql_file('made',
+		'SELECT n = 7 FROM in_made'));
+	is($status, 0, 'the copy has its own') || diag(explain($r->{steps}));
+	is("@{[ glob(qq{$dir/made/*/*/*}) ]}", "@before",
+		'nothing of the primary is gone');
+	is($primary->psql('SELECT n FROM in_made'), '7', 'it reads them');
+	my %open = (%$site, in => [Kura::program('nobox')]);
+	bless(\%open, ref $site)->pgkura_fails('not without isolation', 1,
+		qr/would empty/, 'drill', 'main', '--allow-not-isolated');
+
+	$primary->psql("CREATE TABLESPACE gone LOCATION '$dir/gone'");
+	$primary->psql('DROP TABLESPACE gone');
+	$site->wait_wal('main', $primary->lsn);
+	rmdir("$dir/gone") or die;
+	$site->pgkura_fails('a folder that is not there', 1,
+		qr/no such folder.*HINT.*empty one/s, 'drill', 'main');
+	nothing_left($site, 'not begun');
+	mkdir("$dir/gone");
+	($status, $r) = drill($site);
+	is($status, 0, 'once it is there') || diag(explain($r->{steps}));
+};
+
 # ---- reports ----
 
 sub reports { return $site->json('drill', 'list', 'main')->{reports}; }
