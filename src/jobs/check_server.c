@@ -167,9 +167,17 @@ check_synchronous(struct check *k)
 	AUTO_FREE char *names = setting(k, "synchronous_standby_names");
 	const char *me = k->cluster->application_name;
 
-	if (names == NULL || names[0] == '\0' || me == NULL ||
-	    strstr(names, me) == NULL)
+	if (names == NULL || me == NULL)
 		return;
+	if (strstr(names, me) == NULL) {
+		if (k->cluster->wal_ack == WAL_ACK_REMOTE)
+			check_say(k, CHECK_WARNING, "synchronous commit",
+			    "Name the receiver (application_name) in "
+			    "synchronous_standby_names, or leave wal_ack out.",
+			    "no commit waits for the other site, though "
+			    "wal_ack = remote");
+		return;
+	}
 	if (setting_is(k, "synchronous_commit", "remote_apply"))
 		check_say(k, CHECK_FAULT, "synchronous_commit",
 		    "Use synchronous_commit = on (it waits for our flush).",

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "codec/digest.h"
+#include "conf/list.h"
 #include "jobs/ship_int.h"
 #include "repo/walknown.h"
 
@@ -160,7 +161,8 @@ note_stamp(struct ship *s, uint64_t lsn, int64_t us)
 }
 
 /* For how long from now the receiver will acknowledge nothing that the peer
- * does not have (remote_ack.h); 0 it may at any time. */
+ * does not have (remote_ack.h); 0 it may at any time.  Of several peers one is
+ * enough for it, and this may not be the one. */
 static uint64_t
 safe_for_us(const struct ship *s)
 {
@@ -172,6 +174,7 @@ safe_for_us(const struct ship *s)
 	const char *ack;
 
 	if (s->cluster->wal_ack != WAL_ACK_REMOTE ||
+	    list_count(s->cluster->replicate_to) != 1 ||
 	    file_slurp_at(AT_FDCWD, path, (size_t)1 << 16, &text, NULL) == -1)
 		return 0;
 	j = json_parse(text.data, text.len, path, NULL);
