@@ -3,7 +3,8 @@
  * before the backup is committed.
  *
  * A receiver of this cluster brings it; where none runs, the backup runs one of
- * its own in a child process that ends with it.
+ * its own in a child process that ends with it.  What lies before where the
+ * receiver began is fetched here (backup_head.c).
  */
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "jobs/backup_head.h"
 #include "jobs/backup_int.h"
 #include "pg/walimages.h"
 #include "pg/walreader.h"
@@ -27,6 +29,9 @@
 #define WAL_STALL_US (300 * CLOCK_SECOND_US)
 /* A receiver that cannot work says so within this. */
 #define RECEIVER_ERROR_US (20 * CLOCK_SECOND_US)
+/* For so long segments may be stored in another order than they lie. */
+#define HOLE_US	      (3 * CLOCK_SECOND_US)
+#define HOLE_AGAIN_US (30 * CLOCK_SECOND_US)
 
 /* Keep the server from removing WAL before somebody fetched it. */
 int
@@ -181,11 +186,32 @@ receiver_trouble(struct backup *b, struct err *e)
 	return -1;
 }
 
+/* WAL behind what is missing is here, but not that: nobody else brings it, but
+ * perhaps archive_command. */
+static int
+fill_hole(struct backup *b, uint64_t missing, int64_t *again_us, struct err *e)
+{
+	struct err local = ERR_INIT;
+
+	if (clock_boot_us() < *again_us)
+		return 0;
+	*again_us = clock_boot_us() + HOLE_AGAIN_US;
+	if (backup_head_fetch(b, missing, &local) == 0)
+		return 0;
+	if (local.kind == ERR_CANCELED) {
+		*e = local;
+		return -1;
+	}
+	(void)err_ctx(&local, "WAL from before the receiver began");
+	log_error("backup_wal_failed", &local);
+	return 0;
+}
+
 int
 backup_wal_wait(struct backup *b, struct err *e)
 {
 	uint64_t missing = 0, last = 0;
-	int64_t moved_us = clock_boot_us();
+	int64_t moved_us = clock_boot_us(), again_us = 0;
 	char have[LSN_TEXT_BYTES], want[LSN_TEXT_BYTES], note[80];
 
 	for (;;) {
@@ -195,9 +221,13 @@ backup_wal_wait(struct backup *b, struct err *e)
 			return 0;
 		if (check_receiver(b, e) == -1)
 			return -1;
-		if (missing != last)
+		if (missing != last) {
 			moved_us = clock_boot_us();
+			again_us = moved_us + HOLE_US;
+		}
 		last = missing;
+		if (fill_hole(b, missing, &again_us, e) == -1)
+			return -1;
 		(void)lsn_text(missing, have);
 		(void)lsn_text(b->root.stop_lsn, want);
 		if (clock_boot_us() - moved_us > WAL_STALL_US)

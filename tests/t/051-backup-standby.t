@@ -94,6 +94,43 @@ subtest 'a standby behind the last backup' => sub {
 		'which is whole by itself');
 };
 
+# A standby's backup begins at its last restart point, a receiver at the segment
+# of the moment: nobody would bring what lies between.
+subtest 'a receiver that began behind the standby\'s restart point' => sub {
+	my $source = Kura::Cluster->new(major => $major, name => 'source',
+		init => { wal_segsize => 1 },
+		conf => { autovacuum => 'off', wal_keep_size => '256MB',
+			checkpoint_timeout => '1h' })->start;
+	$source->psql('CREATE TABLE t AS SELECT 1 AS n');
+	my $behind = $source->standby(name => 'behind')->start;
+	$source->wait_replay($behind);
+	for (1 .. 4) {
+		$source->psql('INSERT INTO t SELECT generate_series(1, 100)');
+		$source->switch_wal;
+	}
+	$source->wait_replay($behind);
+	my $site = new_site(conninfo => $source->conninfo,
+		backup_conninfo => $behind->conninfo);
+	my $receiver = $site->receive('main');
+	my $spans = sub {
+		return eval { $site->json('wal', 'list', 'main')->{spans} } // [];
+	};
+	$source->psql('INSERT INTO t VALUES (1)');
+	ok(Kura::wait_until(sub { return @{ $spans->() } == 1 }), 'WAL arrives');
+	my $began = $spans->()->[0]{start_lsn};
+
+	$site->pgkura_ok('the backup fetches the rest', 'backup', 'main');
+	my ($span, @more) = @{ $spans->() };
+	is(scalar @more, 0, 'WAL is whole');
+	cmp_ok(Kura::Site::lsn_number($span->{start_lsn}), '<',
+		Kura::Site::lsn_number($began), 'from before');
+	is(rows_restored($site, '--immediate'), '402', 'it restores');
+	$site->pgkura_ok('all is sound', 'verify', 'main');
+	$receiver->kill('TERM');
+	is($receiver->wait(30), 0, 'the receiver did not mind');
+	$_->stop('immediate') for $behind, $source;
+};
+
 subtest 'B2: over TCP, and held to a rate' => sub {
 	my $site = new_site(
 		conninfo => 'host=127.0.0.1 port=' . $primary->port
