@@ -37,6 +37,15 @@ static const char *const drill_examples[] = { "pgkura drill main",
 static const char *const standby_examples[] = { "pgkura standby create main",
 	"pgkura standby status main", "pgkura standby drop main --yes", NULL };
 
+static const char *const failover_examples[] = { "pgkura failover main",
+	"pgkura failover main --allow-data-loss 90s --yes",
+	"pgkura failover main --cancel", NULL };
+static const char *const switchover_examples[] = { "pgkura switchover main",
+	"pgkura switchover main --to osaka --yes", NULL };
+static const char *const maintenance_examples[] = {
+	"pgkura maintenance main on", NULL
+};
+
 static const struct cmd commands[] = {
 	{ "init", "", "make the repository that the configuration names",
 	    cmd_init, CMD_NEEDS_CONF, NULL },
@@ -62,6 +71,25 @@ static const struct cmd commands[] = {
 	    CMD_NEEDS_CONF | CMD_JSON, NULL },
 	{ "expire", "[CLUSTER]", "remove what the retention no longer keeps",
 	    cmd_expire, CMD_NEEDS_CONF | CMD_JSON, expire_examples },
+	{ "role", "[CLUSTER]", "show what this site is for a cluster, and was",
+	    cmd_role, CMD_NEEDS_CONF | CMD_JSON, NULL },
+	{ "switchover", "[CLUSTER]",
+	    "let the other site be the primary; nothing is lost",
+	    cmd_switchover, CMD_NEEDS_CONF | CMD_JSON, switchover_examples },
+	{ "failover", "[CLUSTER]",
+	    "promote the standby here, the primary being lost", cmd_failover,
+	    CMD_NEEDS_CONF | CMD_JSON, failover_examples },
+	{ "failback", "[CLUSTER]",
+	    "make the old primary here a standby of the new one", cmd_failback,
+	    CMD_NEEDS_CONF | CMD_JSON, NULL },
+	{ "salvage", "[CLUSTER]", "keep WAL that only the old primary here has",
+	    cmd_salvage, CMD_NEEDS_CONF | CMD_JSON, NULL },
+	{ "maintenance", "CLUSTER on|off",
+	    "leave the server alone, and let nobody fail over", cmd_maintenance,
+	    CMD_NEEDS_CONF | CMD_JSON, maintenance_examples },
+	{ "may-start", "[CLUSTER]",
+	    "say whether a writable server may start here (exit status)",
+	    cmd_may_start, CMD_NEEDS_CONF | CMD_JSON, NULL },
 	{ "site", "pair|list|forget ...", "make two sites known to each other",
 	    cmd_site, CMD_NEEDS_CONF | CMD_JSON, site_examples },
 	{ "standby", "create|status|start|stop|drop [CLUSTER]",
@@ -85,7 +113,7 @@ usage(FILE *out)
 	    "Usage: pgkura COMMAND [OBJECT] [OPTIONS]\n\nCommands:\n");
 	for (i = 0; i < COUNT_OF(commands); i++)
 		if ((commands[i].needs & CMD_HIDDEN) == 0)
-			(void)fprintf(out, "  %-10s %s\n", commands[i].name,
+			(void)fprintf(out, "  %-11s %s\n", commands[i].name,
 			    commands[i].what);
 	(void)fprintf(out,
 	    "\n\"pgkura COMMAND --help\" says more of each; \"man pgkura\" "

@@ -63,11 +63,15 @@ static bool
 is_excused(const struct parse *p, const struct option *o)
 {
 	const struct option *other;
+	const char *at = o->unless;
+	char key[64];
 
-	if (o->unless == NULL)
-		return false;
-	other = option_find(o->scope, o->unless);
-	return other != NULL && p->lines[other - settings_options] != 0;
+	while (list_next(&at, key, sizeof(key))) {
+		other = option_find(o->scope, key);
+		if (other != NULL && p->lines[other - settings_options] != 0)
+			return true;
+	}
+	return false;
 }
 
 /* The section that ends here: has it all that it must have? */
@@ -308,7 +312,9 @@ check_sections(const struct parse *p, struct err *e)
 		if (check_names(p, p->cluster_lines[i], "replicate_to",
 			c->replicate_to, e) == -1 ||
 		    check_names(p, p->cluster_lines[i], "accept_from",
-			c->accept_from, e) == -1)
+			c->accept_from, e) == -1 ||
+		    check_names(p, p->cluster_lines[i], "votes_for",
+			c->votes_for, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -491,7 +497,7 @@ settings_need_server(const struct cluster_settings *c, struct err *e)
 		return 0;
 	(void)err_set(e, ERR_REFUSED,
 	    "cluster \"%s\" has no server at this site: it comes from \"%s\"",
-	    c->name, c->accept_from);
+	    c->name, c->accept_from == NULL ? c->votes_for : c->accept_from);
 	return err_hint(e,
 	    "Do this at that site, or add conninfo to [cluster %s] when there "
 	    "is a server here.",

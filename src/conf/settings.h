@@ -30,6 +30,12 @@
 /* Which durable copy lets the receiver report WAL as flushed. */
 enum wal_ack { WAL_ACK_LOCAL, WAL_ACK_REMOTE };
 
+/* What this site is for a cluster when nothing is on record yet. */
+enum initial_role { INITIAL_NONE, INITIAL_PRIMARY, INITIAL_STANDBY };
+enum failover_kind { FAILOVER_MANUAL, FAILOVER_AUTOMATIC };
+/* What keeps an old primary from writing. */
+enum fence_kind { FENCE_KIND_NONE, FENCE_KIND_LEASE, FENCE_KIND_HOOK };
+
 struct cluster_settings {
 	char *name;
 	char *conninfo; /* libpq's; NULL: no server, all comes from a peer,
@@ -59,6 +65,17 @@ struct cluster_settings {
 	char *replicate_to;	  /* names of peers; NULL none */
 	char *accept_from;	  /* names of peers; NULL none */
 	int64_t rpo_target_us;	  /* 60 s */
+	enum initial_role role;	  /* of this site at the very beginning */
+	char *votes_for;	  /* this site is the witness of these two */
+	enum failover_kind failover;
+	int64_t hold_us;	     /* 600 s */
+	int64_t lease_us;	     /* 60 s; at most RECORD_LEASE_MAX_US */
+	int64_t rpo_limit_us;	     /* automatic failover up to it; 0: any */
+	int64_t failover_backoff_us; /* between automatic ones */
+	enum fence_kind fence;
+	char *fence_hook;
+	int64_t fence_hook_timeout_us;
+	bool local_recovery; /* this daemon runs the server of pgdata */
 	enum wal_ack wal_ack;
 	int64_t wal_ack_timeout_us;	  /* then local is enough; 0 never */
 	char *drill_schedule;		  /* NULL: only by hand */

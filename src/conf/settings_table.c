@@ -31,6 +31,17 @@ static const char *const levels[] = { [LOG_LEVEL_DEBUG] = "debug",
 static const char *const wal_acks[] = {
 	[WAL_ACK_LOCAL] = "local", [WAL_ACK_REMOTE] = "remote", NULL
 };
+static const char *const roles[] = { [INITIAL_NONE] = "none",
+	[INITIAL_PRIMARY] = "primary",
+	[INITIAL_STANDBY] = "standby",
+	NULL };
+static const char *const failovers[] = {
+	[FAILOVER_MANUAL] = "manual", [FAILOVER_AUTOMATIC] = "automatic", NULL
+};
+static const char *const fences[] = { [FENCE_KIND_NONE] = "none",
+	[FENCE_KIND_LEASE] = "lease",
+	[FENCE_KIND_HOOK] = "hook",
+	NULL };
 static const char *const congestions[] = { "bbr", "system", NULL };
 
 /* clang-format off */
@@ -87,7 +98,7 @@ const struct option settings_options[] = {
 
 	/* ---- [cluster NAME] ---- */
 	{ "conninfo", CLUSTER(conninfo), .type = OPTION_CONNINFO,
-	    .required = true, .unless = "accept_from",
+	    .required = true, .unless = "accept_from, votes_for",
 	    .example = "host=db1 user=pgkura",
 	    .what = "How to reach the server, in libpq's words.  The role "
 	    "needs REPLICATION, nothing more.  Keep the password in a password "
@@ -240,6 +251,61 @@ const struct option settings_options[] = {
 	    .initial = "none", .example = "500GB",
 	    .what = "A drill whose copy takes more than this is stopped and "
 	    "cleaned up; \"none\" for what min_free_bytes leaves." },
+	{ "role", CLUSTER(role), .type = OPTION_WORD,
+	    .words = roles, .initial = "none", .example = "standby",
+	    .what = "What this site is for the cluster when nothing is on "
+	    "record yet; later the record in state_dir counts, and \"pgkura "
+	    "role\" shows it.  With a role, one of the peers of replicate_to "
+	    "and accept_from is the other site." },
+	{ "votes_for", CLUSTER(votes_for), .type = OPTION_NAMES,
+	    .example = "tokyo, osaka",
+	    .what = "This site is the witness of the cluster's two sites, which "
+	    "are peers here: it votes on who may write, and stores nothing." },
+	{ "failover", CLUSTER(failover), .type = OPTION_WORD,
+	    .words = failovers, .initial = "manual", .example = "automatic",
+	    .what = "Who decides on a failover.  automatic needs a witness and "
+	    "fence = lease, or fence = hook, the same at both sites; what lacks "
+	    "leaves an alarm with the command to type." },
+	{ "hold", CLUSTER(hold_us), .type = OPTION_INTERVAL,
+	    .min = MINUTE_US / 60, .max = 7 * DAY_US, .initial = "10min",
+	    .example = "2min",
+	    .what = "Automatic failover begins when the primary's site has been "
+	    "silent for so long after it was found silent; \"pgkura failover "
+	    "--confirm\" ends this time, --cancel the failover." },
+	{ "lease", CLUSTER(lease_us), .type = OPTION_INTERVAL,
+	    .min = 3 * (MINUTE_US / 60), .max = 3 * MINUTE_US,
+	    .initial = "60s", .example = "30s",
+	    .what = "With fence = lease: so long the primary may write after "
+	    "the other sites last agreed." },
+	{ "rpo_limit", CLUSTER(rpo_limit_us), .type = OPTION_INTERVAL,
+	    .none = true, .min = MINUTE_US / 60, .max = 366 * DAY_US,
+	    .initial = "none", .example = "1min",
+	    .what = "Automatic failover only when no more than this is lost; "
+	    "\"none\" for any loss." },
+	{ "failover_backoff", CLUSTER(failover_backoff_us),
+	    .type = OPTION_INTERVAL, .min = 0, .max = 366 * DAY_US,
+	    .initial = "1d", .example = "1h",
+	    .what = "No second automatic failover within this time." },
+	{ "fence", CLUSTER(fence), .type = OPTION_WORD,
+	    .words = fences, .initial = "none", .example = "lease",
+	    .what = "What keeps an old primary from writing.  lease: the server "
+	    "runs only while this site has a lease from the witness or the other "
+	    "site, and pgkurad stops it when the lease ends.  hook: fence_hook "
+	    "has returned 0." },
+	{ "fence_hook", CLUSTER(fence_hook), .type = OPTION_PATH,
+	    .example = "/etc/pgkura/fence",
+	    .what = "Program that makes sure that the other site's server does "
+	    "not write (power switch, hypervisor, storage), run with the "
+	    "cluster and that site as arguments; 0 is the proof." },
+	{ "fence_hook_timeout", CLUSTER(fence_hook_timeout_us),
+	    .type = OPTION_INTERVAL, .min = MINUTE_US / 60, .max = DAY_US,
+	    .initial = "60s", .example = "5min",
+	    .what = "fence_hook is killed, and has failed, after this." },
+	{ "local_recovery", CLUSTER(local_recovery), .type = OPTION_BOOL,
+	    .initial = "no", .example = "yes",
+	    .what = "pgkurad runs the server of pgdata: it starts it again when "
+	    "it has crashed.  Leave it off where systemd or somebody else "
+	    "does." },
 	{ "wal_ack", CLUSTER(wal_ack), .type = OPTION_WORD,
 	    .words = wal_acks, .initial = "local", .example = "remote",
 	    .what = "What the receiver tells the server to be safe: WAL that "

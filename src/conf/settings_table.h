@@ -50,7 +50,8 @@ struct option {
 	const char *initial; /* as in the file; NULL: not set */
 	bool required;
 	const char
-	    *unless;	   /* required unless this option of its scope is set */
+	    *unless;	   /* required unless one of these options of its scope,
+			     * separated by commas, is set */
 	bool none;	   /* "none" is 0: BYTES, INTERVAL */
 	uint64_t min, max; /* NUMBER, BYTES; INTERVAL in microseconds */
 	const char *const *words; /* WORD, CHOICE: ended by NULL */

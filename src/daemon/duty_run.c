@@ -22,6 +22,7 @@
 #include "jobs/follow.h"
 #include "jobs/jobs.h"
 #include "jobs/promote.h"
+#include "jobs/rule.h"
 
 #define SETTINGS_BYTES_MAX ((off_t)1 << 20)
 
@@ -160,6 +161,14 @@ run_drill(const struct settings *s, const struct cluster_settings *c, int fd,
 	return rc;
 }
 
+static int
+run_rule(const struct settings *s, const struct cluster_settings *c, int fd,
+    struct err *e)
+{
+	(void)fd;
+	return rule_run(s, c, e);
+}
+
 static const struct {
 	const char *name;
 	bool of_cluster;
@@ -168,6 +177,7 @@ static const struct {
 } runs[] = {
 	{ "receive", true, run_receive },
 	{ "follow", true, run_follow },
+	{ "rule", true, run_rule },
 	{ "archive", false, run_archive },
 	{ "watch", false, run_watch },
 	{ "store", false, run_store },

@@ -12,6 +12,7 @@
 #include "daemon/notify.h"
 #include "daemon/supervisor_int.h"
 #include "jobs/promote.h"
+#include "jobs/rule.h"
 #include "link/keys.h"
 
 #define SETTINGS_BYTES_MAX ((size_t)1 << 20)
@@ -118,9 +119,31 @@ want_courier(
 	buf_put(&signature, site->data, site->len);
 	settings_exact_peer(p, &signature);
 	for (i = 0; i < s->cluster_count; i++)
-		if (settings_shares(&s->clusters[i], p->name))
+		if (rule_wanted(&s->clusters[i]) ||
+		    settings_shares(&s->clusters[i], p->name))
 			settings_exact(s, &s->clusters[i], &signature);
 	duties_want(v->duties, "courier", p->name, buf_str(&signature));
+}
+
+/* How often it hears of the peers is their settings'.  Where there is a standby,
+ * which server is the cluster's changes with a promotion, in whose midst the rule
+ * is: it finds that out by itself. */
+static void
+want_rule(struct supervisor *v, const struct cluster_settings *c)
+{
+	AUTO_BUF struct buf signature = BUF_INIT;
+	struct cluster_settings own = *c;
+	size_t i;
+
+	if (c->standby_dir != NULL) {
+		own.conninfo = own.backup_conninfo = NULL;
+		own.standby_conninfo = NULL;
+		own.receive = false;
+	}
+	settings_exact(v->settings, &own, &signature);
+	for (i = 0; i < v->settings->peer_count; i++)
+		settings_exact_peer(&v->settings->peers[i], &signature);
+	duties_want(v->duties, "rule", c->name, buf_str(&signature));
 }
 
 /* It asks anew who is paired, but has the names of peers. */
@@ -161,6 +184,8 @@ supervisor_want(struct supervisor *v)
 		if (c->receive)
 			duties_want(
 			    v->duties, "receive", c->name, buf_str(&one));
+		if (rule_wanted(c))
+			want_rule(v, c);
 		if (c->standby_dir != NULL)
 			duties_want(
 			    v->duties, "follow", c->name, buf_str(&one));

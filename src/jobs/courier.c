@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "conf/list.h"
 #include "jobs/courier_int.h"
+#include "jobs/courier_rule.h"
 #include "jobs/jobs.h"
 #include "jobs/remote_ack.h"
 #include "link/handover.h"
@@ -30,6 +31,7 @@
 
 #define TICK_MS	      20
 #define STATUS_US     CLOCK_SECOND_US
+#define PATHS_US      (CLOCK_SECOND_US / 5)
 #define MESSAGE_NAME  24
 #define JOURNALS_MAX  512
 #define SHIP_AGAIN_US (5 * CLOCK_SECOND_US)
@@ -45,9 +47,10 @@ struct courier {
 	struct accept **accepts;
 	size_t accept_count;
 	uint64_t bodies;
+	struct courier_rule *rules;
 	int handover_fd;
 	char *status_path;
-	int64_t status_us, ship_us;
+	int64_t status_us, ship_us, paths_us;
 	struct err err; /* ends the session */
 };
 
@@ -242,6 +245,10 @@ on_message(void *arg, const uint8_t *data, size_t len)
 		log_error("message_malformed", &e);
 		return;
 	}
+	if (strcmp(what, "rule") == 0) {
+		courier_rule_message(c->rules, m);
+		return;
+	}
 	if (strcmp(what, "open") == 0) {
 		open_accept(c, journal, m);
 		return;
@@ -292,6 +299,31 @@ on_path(void *arg, unsigned int path, bool up)
 	(void)arg;
 	(void)path;
 	(void)up;
+}
+
+/* ---- the rules ---- */
+
+static size_t
+on_beat_out(void *arg, uint8_t *out)
+{
+	struct courier *c = arg;
+
+	return courier_rule_beat_out(c->rules, out);
+}
+
+static void
+on_beat_in(void *arg, unsigned int path, const uint8_t *data, size_t len)
+{
+	struct courier *c = arg;
+
+	(void)path;
+	courier_rule_beat_in(c->rules, data, len);
+}
+
+static void
+send_of_rule(void *arg, json_t *m)
+{
+	courier_send(arg, m);
 }
 
 /* ---- status ---- */
@@ -438,6 +470,13 @@ tick(struct courier *c)
 		link_wake(c->link);
 	if (c->session && now_us - c->ship_us >= SHIP_AGAIN_US)
 		begin_ships(c);
+	if (now_us - c->paths_us >= PATHS_US) {
+		struct link_state st;
+
+		c->paths_us = now_us;
+		link_get_state(c->link, &st);
+		courier_rule_paths(c->rules, &st);
+	}
 	if (now_us - c->status_us >= STATUS_US) {
 		c->status_us = now_us;
 		tell_receivers(c);
@@ -450,18 +489,19 @@ tick(struct courier *c)
 static int
 run(struct courier *c, struct err *e)
 {
-	struct pollfd p = { .fd = c->handover_fd, .events = POLLIN };
+	struct pollfd p[2] = { { .fd = c->handover_fd, .events = POLLIN },
+		{ .fd = courier_rule_fd(c->rules), .events = POLLIN } };
 
 	for (;;) {
 		int fd;
 
 		if (child_check_stop(e) == -1)
 			return -1;
-		p.revents = 0;
-		if (link_run(c->link, &p, c->handover_fd == -1 ? 0 : 1, TICK_MS,
-			e) == -1)
+		p[0].revents = p[1].revents = 0;
+		if (link_run(c->link, p, COUNT_OF(p), TICK_MS, e) == -1)
 			return -1;
-		if ((p.revents & POLLIN) != 0 &&
+		courier_rule_take(c->rules, send_of_rule, c);
+		if ((p[0].revents & POLLIN) != 0 &&
 		    (fd = handover_take(c->handover_fd)) != -1)
 			link_adopt(c->link, fd);
 		tick(c);
@@ -494,6 +534,8 @@ open_all(struct courier *c, struct err *e)
 		.message = on_message,
 		.chunk = on_chunk,
 		.next_chunk = on_next_chunk,
+		.beat_out = on_beat_out,
+		.beat_in = on_beat_in,
 		.path_changed = on_path };
 	const struct settings *s = c->settings;
 	struct link_params params = { .site = s->site,
@@ -525,6 +567,9 @@ open_all(struct courier *c, struct err *e)
 	c->handover_fd = handover_listen(socket, e);
 	if (c->handover_fd == -1)
 		return -1;
+	c->rules = courier_rule_new(s, c->peer, e);
+	if (c->rules == NULL)
+		return -1;
 	c->link = link_new(&params, &ops, c);
 	return 0;
 }
@@ -541,6 +586,7 @@ courier_run(
 		rc = run(&c, e);
 	end_all(&c);
 	link_free(c.link);
+	courier_rule_free(c.rules);
 	sign_key_free(c.key);
 	repo_close(c.repo);
 	if (c.handover_fd != -1)

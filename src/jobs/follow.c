@@ -26,6 +26,7 @@
 #include "base/size.h"
 #include "jobs/follow_int.h"
 #include "jobs/promote.h"
+#include "jobs/rule.h"
 #include "pg/server.h"
 #include "pg/server_log.h"
 
@@ -454,6 +455,10 @@ step(struct keep *k, struct err *e)
 	}
 	if (off == 1) {
 		show(k, "off by order", NULL);
+		return 0;
+	}
+	if (!rule_may_follow(k->follow.settings, k->follow.cluster)) {
+		show(k, "this site is no standby now", NULL);
 		return 0;
 	}
 	switch (k->view.state) {

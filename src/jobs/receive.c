@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "jobs/receive_int.h"
+#include "jobs/rule.h"
 
 #define WAIT_FIRST_US	 (CLOCK_SECOND_US / 10)
 #define WAIT_MAX_US	 (15 * CLOCK_SECOND_US)
@@ -43,6 +44,20 @@ struct once {
 	bool at_once;  /* to be tried again without a pause */
 };
 
+/* At a site that is a standby by its record WAL comes from the primary's. */
+static int
+wait_for_role(struct receiver *r, struct err *e)
+{
+	while (!rule_may_receive(r->settings, r->cluster)) {
+		r->status.state = "standby";
+		receive_status_show(&r->status, false);
+		if (receive_check_stop(r, e) == -1)
+			return -1;
+		clock_sleep_us(WAIT_STEP_US);
+	}
+	return 0;
+}
+
 /* One connection, from timeline to timeline, until it ends. */
 static int
 run_once(struct receiver *r, struct once *once, struct err *e)
@@ -50,6 +65,8 @@ run_once(struct receiver *r, struct once *once, struct err *e)
 	bool gap;
 
 	*once = (struct once){ RECEIVE_SHUTDOWN, false, false };
+	if (wait_for_role(r, e) == -1)
+		return -1;
 	r->status.state = "connecting";
 	receive_status_show(&r->status, true);
 	if (receive_start(r, e) == -1)
@@ -199,6 +216,7 @@ receive_run(const struct settings *s, const struct cluster_settings *c,
 	if (rc == 0)
 		rc = run_again_and_again(&r, e);
 	remote_ack_end(&r.remote);
+	rule_ack_close(&r.ack);
 	receive_status_end(&r.status);
 	if (rc == -1 && e->kind == ERR_CANCELED) {
 		err_clear(e);

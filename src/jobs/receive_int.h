@@ -16,6 +16,7 @@
 #include "jobs/jobs.h"
 #include "jobs/receive_plan.h"
 #include "jobs/remote_ack.h"
+#include "jobs/rule_ack.h"
 #include "pg/session.h"
 #include "pg/walstream.h"
 #include "repo/repo.h"
@@ -102,6 +103,7 @@ struct receiver {
 	struct remote_ack remote;
 	bool after_gap; /* the server no longer has what follows ours */
 	bool gap_told;
+	struct rule_ack ack; /* what the rule of the cluster allows */
 
 	/* Of one connection: */
 	struct lineage lineage;

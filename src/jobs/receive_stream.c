@@ -93,6 +93,9 @@ report(struct stream *s, bool now, struct err *e)
 	if (flushed > s->received_lsn)
 		flushed = LSN_NONE;
 	flushed = limit_remote(s, flushed);
+	/* A primary that may not write acknowledges nothing. */
+	if (!rule_ack_allowed(&s->r->ack))
+		flushed = LSN_NONE;
 	if (!now && flushed <= s->reported_lsn &&
 	    boot_us - s->reported_us <
 		(is_silent(s) ? ASK_AGE_US : REPORT_AGE_US))
@@ -239,6 +242,8 @@ stream_init(struct stream *s, struct receiver *r, struct err *e)
 	if (s->w == NULL)
 		return -1;
 	stream_begin(s, r);
+	rule_ack_close(&r->ack);
+	rule_ack_open(&r->ack, r->settings, r->cluster);
 	s->reported_us = clock_boot_us();
 	(void)snprintf(timeline, sizeof(timeline), "%" PRIu32, p->timeline);
 	log_event(LOG_LEVEL_INFO, "receive_started", "receiving WAL", "cluster",

@@ -38,22 +38,29 @@ pgkura keeps PostgreSQL clusters recoverable.
 Usage: pgkura COMMAND [OBJECT] [OPTIONS]
 
 Commands:
-  init       make the repository that the configuration names
-  check      test the whole set-up, explain each fault
-  status     say how things are and what to do next
-  backup     take a base backup
-  list       show backups and what can be recovered
-  restore    bring a cluster back as it was at any moment
-  wal        show the WAL that is there
-  verify     read back and check what is stored
-  drill      rehearse the loss of a server, keep signed reports
-  ready      could it be brought up here, now?
-  expire     remove what the retention no longer keeps
-  site       make two sites known to each other
-  standby    keep a standby here, up to the last byte received
-  events     show what happened
-  reload     put a changed configuration into effect
-  config     show the effective configuration, or a sample
+  init        make the repository that the configuration names
+  check       test the whole set-up, explain each fault
+  status      say how things are and what to do next
+  backup      take a base backup
+  list        show backups and what can be recovered
+  restore     bring a cluster back as it was at any moment
+  wal         show the WAL that is there
+  verify      read back and check what is stored
+  drill       rehearse the loss of a server, keep signed reports
+  ready       could it be brought up here, now?
+  expire      remove what the retention no longer keeps
+  role        show what this site is for a cluster, and was
+  switchover  let the other site be the primary; nothing is lost
+  failover    promote the standby here, the primary being lost
+  failback    make the old primary here a standby of the new one
+  salvage     keep WAL that only the old primary here has
+  maintenance leave the server alone, and let nobody fail over
+  may-start   say whether a writable server may start here (exit status)
+  site        make two sites known to each other
+  standby     keep a standby here, up to the last byte received
+  events      show what happened
+  reload      put a changed configuration into effect
+  config      show the effective configuration, or a sample
 
 "pgkura COMMAND --help" says more of each; "man pgkura" all of it.
 END

@@ -21,7 +21,7 @@
 
 #define SITE "[pgkura]\nrepository = /srv/kura\n"
 #define MAIN "[cluster main]\nconninfo = host=db1\n"
-#define PEER "[peer osaka]\n"
+#define PEER "[peer osaka]\n[peer tokyo]\n"
 
 static struct settings *
 parse(const char *text, struct err *e)

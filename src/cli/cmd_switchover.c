@@ -1,0 +1,128 @@
+/*
+ * cmd_switchover: orders about roles other than failover: switchover, failback,
+ * salvage, maintenance.
+ */
+
+#include <string.h>
+
+#include "cli/role.h"
+
+static json_t *
+order_of(const char *what)
+{
+	json_t *order = json_object();
+
+	json_set_str(order, "order", what);
+	return order;
+}
+
+/* Show how things are; ERR_NOT_FOUND when nobody knows. */
+static int
+show_first(struct cli *cli, const struct cluster_settings *c, struct err *e)
+{
+	AUTO_JSON json_t *shown = rule_shown(cli->settings, c);
+
+	if (shown == NULL) {
+		(void)err_set(e, ERR_NOT_FOUND,
+		    "pgkurad does not attend to the roles of cluster \"%s\"",
+		    c->name);
+		return err_hint(e, "Start it: \"systemctl start pgkurad\".");
+	}
+	if (!cli->json)
+		role_print(shown);
+	return 0;
+}
+
+int
+cmd_switchover(struct cli *cli, int argc, char *argv[], struct err *e)
+{
+	bool yes = false, abort_it = false;
+	const char *to = NULL;
+	const struct cli_option options[] = {
+		{ "to", "SITE", "the site that is to be the primary", CLI_TEXT,
+		    &to },
+		{ "abort", NULL, "stop the one that is under way", CLI_FLAG,
+		    &abort_it },
+		{ "yes", NULL, "do not ask", CLI_FLAG, &yes },
+	};
+	AUTO_JSON json_t *order = NULL;
+	AUTO_JSON json_t *shown = NULL;
+	const struct cluster_settings *c;
+	const char *args[1];
+	bool here;
+
+	if (cli_parse(cli, argc, argv, options, COUNT_OF(options), args, 0, 1,
+		NULL, e) == -1 ||
+	    (c = cli_cluster(cli, args[0], e)) == NULL ||
+	    show_first(cli, c, e) == -1)
+		return -1;
+	shown = rule_shown(cli->settings, c);
+	here = to != NULL && strcmp(to, cli->settings->site) == 0;
+	if (to != NULL &&
+	    here == (strcmp(role_str(shown, "role"), "primary") == 0))
+		return err_set(e, ERR_REFUSED,
+		    "site \"%s\" is the primary already, or not the one that "
+		    "a switchover from here leads to",
+		    to);
+	if (!abort_it && role_confirm(c, yes, e) == -1)
+		return -1;
+	order = order_of(abort_it ? "abort" : "switchover");
+	return role_order(cli, c, order, e);
+}
+
+int
+cmd_failback(struct cli *cli, int argc, char *argv[], struct err *e)
+{
+	bool yes = false, give_way = false;
+	const struct cli_option options[] = {
+		{ "give-way", NULL,
+		    "this site's own history gives way (it is salvaged first)",
+		    CLI_FLAG, &give_way },
+		{ "yes", NULL, "do not ask", CLI_FLAG, &yes },
+	};
+	AUTO_JSON json_t *order = NULL;
+	const struct cluster_settings *c;
+	const char *args[1];
+
+	if (cli_parse(cli, argc, argv, options, COUNT_OF(options), args, 0, 1,
+		NULL, e) == -1 ||
+	    (c = cli_cluster(cli, args[0], e)) == NULL ||
+	    show_first(cli, c, e) == -1 || role_confirm(c, yes, e) == -1)
+		return -1;
+	order = order_of("failback");
+	(void)json_object_set_new(order, "named", json_boolean(give_way));
+	return role_order(cli, c, order, e);
+}
+
+int
+cmd_salvage(struct cli *cli, int argc, char *argv[], struct err *e)
+{
+	AUTO_JSON json_t *order = NULL;
+	const struct cluster_settings *c;
+	const char *args[1];
+
+	if (cli_parse(cli, argc, argv, NULL, 0, args, 0, 1, NULL, e) == -1 ||
+	    (c = cli_cluster(cli, args[0], e)) == NULL)
+		return -1;
+	order = order_of("salvage");
+	return role_order(cli, c, order, e);
+}
+
+int
+cmd_maintenance(struct cli *cli, int argc, char *argv[], struct err *e)
+{
+	AUTO_JSON json_t *order = NULL;
+	const struct cluster_settings *c;
+	const char *args[2];
+	bool on;
+
+	if (cli_parse(cli, argc, argv, NULL, 0, args, 2, 2, NULL, e) == -1 ||
+	    (c = cli_cluster(cli, args[0], e)) == NULL)
+		return -1;
+	on = strcmp(args[1], "on") == 0;
+	if (!on && strcmp(args[1], "off") != 0)
+		return err_set(
+		    e, ERR_USAGE, "maintenance is \"on\" or \"off\"");
+	order = order_of(on ? "maintenance on" : "maintenance off");
+	return role_order(cli, c, order, e);
+}

@@ -1,0 +1,280 @@
+/*
+ * rule_handover: switchover: the facts for site/handover.h, and what it asks to
+ * be done.
+ */
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "jobs/rule_int.h"
+
+#define ASK_AGAIN_US	CLOCK_SECOND_US
+#define INFO_AGE_US	(15 * CLOCK_SECOND_US)
+#define FOLLOW_AGAIN_US (5 * CLOCK_SECOND_US)
+
+static void
+gather(struct rule *r, int64_t now_us, struct handover_facts *f)
+{
+	bool linked;
+
+	*f = (struct handover_facts){ .now_us = now_us,
+		.self = r->sites.self,
+		.role = &r->role,
+		.voter = &r->voter,
+		.peer = r->says[r->sites.peer],
+		.peer_silent_us = decide_detect_us(&r->settings) };
+	f->wanted = r->order.kind == RULE_ORDER_SWITCHOVER &&
+	    r->role.role == ROLE_PRIMARY && !r->order.begun;
+	f->wanted |= r->switchover_asked && r->role.role == ROLE_PRIMARY;
+	f->aborted = r->order.kind == RULE_ORDER_ABORT;
+	f->peer_committed = rule_peer_committed(r, &linked);
+	f->peer_ready = linked && r->info.us != 0 &&
+	    now_us - r->info.us < INFO_AGE_US && r->info.promotable;
+	f->running = r->look.pid != 0;
+	f->clean = r->look.clean;
+	f->end = r->look.end;
+	f->following = r->standby_here;
+	f->promoted = r->promoted_here && !r->standby_here;
+	f->probed = f->promoted && !r->promoting;
+}
+
+static int
+write_step(struct rule *r, const struct handover_step *st)
+{
+	struct record_role_file next = r->role;
+
+	next.handover = st->handover;
+	if (st->act == HANDOVER_ANNOUNCE || st->act == HANDOVER_GIVE)
+		next.handover_to = r->sites.peer;
+	if (st->act == HANDOVER_NOTE_STOP || st->act == HANDOVER_GIVE)
+		next.handover_position = st->position;
+	if (st->act == HANDOVER_GIVE || st->act == HANDOVER_TAKE)
+		next.handover_term = st->term;
+	if (st->act == HANDOVER_TAKE)
+		next.handover_to = r->sites.self;
+	if (st->handover == HANDOVER_NONE)
+		next.handover_to = SEAT_NONE;
+	return rule_put_role(r, &next);
+}
+
+static void
+tell(struct rule *r, const char *event, const struct handover_step *st)
+{
+	rule_event(r, LOG_LEVEL_WARNING, event, st->why, NULL, NULL);
+}
+
+static void
+give(struct rule *r, const struct handover_step *st)
+{
+	struct record_role_file old = r->role;
+
+	/* One writing: the line. */
+	r->role.handover = st->handover;
+	r->role.handover_to = r->sites.peer;
+	r->role.handover_term = st->term;
+	r->role.handover_position = st->position;
+	if (rule_take_role(
+		r, ROLE_STANDBY, r->role.held, "switchover: given") == -1) {
+		r->role = old;
+		return;
+	}
+	tell(r, "switchover_given", st);
+}
+
+static void
+take(struct rule *r, const struct handover_step *st)
+{
+	struct record_role_file old = r->role;
+	struct voter_step vote = { .write = false };
+	uint64_t term = st->term;
+
+	if (rule_note_promotion(r, true) == -1)
+		return;
+	if (st->force) {
+		voter_force(&r->voter, term, clock_boot_us(), &vote);
+		if (rule_voter_step(r, &vote) == -1)
+			return;
+		term = vote.record.number;
+	}
+	r->role.handover = HANDOVER_TAKING;
+	r->role.handover_to = r->sites.self;
+	r->role.handover_term = term;
+	r->role.superseded_by = 0;
+	r->role.maintenance = r->role.clean_stop = false;
+	if (rule_take_role(r, ROLE_PRIMARY, term, "switchover: taken") == -1) {
+		r->role = old;
+		return;
+	}
+	r->promote_again_us = 0;
+	tell(r, "switchover_taking", st);
+}
+
+static void
+release(struct rule *r)
+{
+	struct voter_step step = { .write = false };
+
+	voter_release(&r->voter, &step);
+	(void)rule_voter_step(r, &step);
+}
+
+static void
+act(struct rule *r, const struct handover_step *st, int64_t now_us)
+{
+	switch (st->act) {
+	case HANDOVER_ANNOUNCE:
+		if (write_step(r, st) == 0)
+			tell(r, "switchover_begins", st);
+		r->switchover_asked = false;
+		r->order.begun = r->order.kind == RULE_ORDER_SWITCHOVER;
+		break;
+	case HANDOVER_STOP:
+		r->stopped_by_us = true;
+		rule_task_start(r, WORK_STOP_FAST);
+		break;
+	case HANDOVER_NOTE_STOP:
+		if (write_step(r, st) == 0)
+			tell(r, "switchover_stopped", st);
+		break;
+	case HANDOVER_GIVE:
+		give(r, st);
+		break;
+	case HANDOVER_RELEASE:
+		release(r);
+		break;
+	case HANDOVER_ASK:
+		if (now_us - r->handover_asked_us >= ASK_AGAIN_US) {
+			r->handover_asked_us = now_us;
+			rule_ask(r, st->term);
+		}
+		break;
+	case HANDOVER_TAKE:
+		take(r, st);
+		break;
+	case HANDOVER_FOLLOW:
+		if (now_us >= r->rejoin_again_us) {
+			r->rejoin_again_us = now_us + FOLLOW_AGAIN_US;
+			rule_task_start(r, WORK_REJOIN);
+		}
+		break;
+	case HANDOVER_NOTE_TAKEN:
+		if (write_step(r, st) == 0)
+			tell(r, "switchover_done", st);
+		break;
+	case HANDOVER_FINISH:
+		(void)write_step(r, st);
+		break;
+	case HANDOVER_START:
+		if (write_step(r, st) == 0)
+			tell(r, "switchover_aborted", st);
+		r->stopped_by_us = false;
+		rule_task_start(r, WORK_START);
+		break;
+	case HANDOVER_WAIT:
+	case HANDOVER_SHIP:
+	case HANDOVER_PROMOTE: /* rule.c does */
+	case HANDOVER_PROBE:
+	case HANDOVER_IDLE:
+		break;
+	}
+}
+
+/* How the operator's order has ended. */
+static void
+judge_order(struct rule *r, const struct handover_step *st)
+{
+	const struct decide_says *peer = &r->says[r->sites.peer];
+
+	if (r->order.kind == RULE_ORDER_ABORT) {
+		if (r->role.handover == HANDOVER_NONE)
+			rule_order_end(
+			    r, "done", "no switchover is under way", "");
+		else if (!st->abortable && r->role.handover >= HANDOVER_GIVEN)
+			rule_order_end(r, "refused",
+			    "the term was given: only the taker goes on", "");
+		return;
+	}
+	if (r->order.kind != RULE_ORDER_SWITCHOVER)
+		return;
+	if (!r->order.begun && st->refused && r->role.role == ROLE_PRIMARY) {
+		rule_order_end(r, "refused", st->why, "");
+		return;
+	}
+	if (!r->order.begun)
+		return;
+	if (r->role.role == ROLE_STANDBY &&
+	    (r->role.handover == HANDOVER_NONE ||
+		(peer->role == ROLE_PRIMARY && peer->writable &&
+		    r->role.handover == HANDOVER_GIVEN)))
+		rule_order_end(r, "done",
+		    "the other site is the primary and takes writes", "");
+	else if (r->role.role == ROLE_PRIMARY &&
+	    r->role.handover == HANDOVER_NONE)
+		rule_order_end(r, "failed",
+		    "the switchover was aborted; this site is the primary", "");
+}
+
+/* Ordered at the standby: the primary is asked, and its steps are watched. */
+static void
+judge_asked(struct rule *r)
+{
+	const struct decide_says *peer = &r->says[r->sites.peer];
+
+	if (r->order.kind != RULE_ORDER_SWITCHOVER)
+		return;
+	if (r->role.role == ROLE_STANDBY && !r->order.begun) {
+		if (!rule_peer_fresh(r)) {
+			rule_order_end(r, "refused", "the other site is silent",
+			    "Use failover.");
+			return;
+		}
+		if (!r->promotable) {
+			rule_order_end(r, "refused", r->why_not, "");
+			return;
+		}
+		rule_ask_switchover(r);
+		r->order.begun = true;
+	}
+	if (r->role.role == ROLE_PRIMARY && r->promoted_here &&
+	    r->role.handover != HANDOVER_TAKING && r->look.writable) {
+		rule_order_end(
+		    r, "done", "this site is the primary and takes writes", "");
+		return;
+	}
+	if (r->role.role == ROLE_STANDBY && peer->handover == HANDOVER_NONE &&
+	    clock_boot_us() - r->order.since_us > 30 * CLOCK_SECOND_US)
+		rule_order_end(r, "failed",
+		    "the other site has not begun, or has aborted it",
+		    "Its events say why: \"pgkura events\" there.");
+}
+
+void
+rule_handover_step(struct rule *r, int64_t now_us)
+{
+	enum handover_act before = r->handover.act;
+	struct handover_facts f;
+	bool at_standby;
+
+	if (!r->has_role)
+		return;
+	at_standby = r->order.kind == RULE_ORDER_SWITCHOVER &&
+	    (r->order.at_standby || r->role.role == ROLE_STANDBY);
+	if (at_standby && !r->order.begun)
+		r->order.at_standby = true;
+	gather(r, now_us, &f);
+	handover_next(&f, &r->handover);
+	if (r->handover.refused && r->switchover_asked) {
+		tell(r, "switchover_refused", &r->handover);
+		r->switchover_asked = false;
+	}
+	if (r->handover.act != before && r->handover.act != HANDOVER_IDLE)
+		log_event(LOG_LEVEL_INFO, "switchover_step", r->handover.why,
+		    "cluster", r->c->name, "step",
+		    handover_act_name(r->handover.act), NULL);
+	if (r->task.work == WORK_NONE || r->handover.act == HANDOVER_GIVE ||
+	    r->handover.act == HANDOVER_RELEASE)
+		act(r, &r->handover, now_us);
+	if (r->order.at_standby)
+		judge_asked(r);
+	else
+		judge_order(r, &r->handover);
+}

@@ -1,0 +1,245 @@
+#ifndef JOBS_RULE_INT_H
+#define JOBS_RULE_INT_H
+
+/*
+ * rule_int: what the files of the rule share.
+ */
+
+#include <sys/types.h>
+
+#include "jobs/rule.h"
+#include "jobs/rule_wire.h"
+#include "link/link.h"
+#include "repo/repo.h"
+#include "repo/walknown.h"
+#include "site/handover.h"
+#include "site/message.h"
+#include "site/watch.h"
+
+/* ---- rule_eye.c: a child looks at the server, so that one that hangs does not
+ * stop the rule ---- */
+
+/* One look. */
+struct rule_look {
+	int64_t boot_us;
+	pid_t pid; /* 0: no process, or on another host */
+	enum watch_process process;
+	enum watch_sql sql;
+	bool writable; /* it answered that it is not in recovery */
+	bool clean;    /* pg_control: shut down */
+	uint64_t end;  /* behind the shutdown checkpoint, when clean */
+	uint64_t progress;
+	char error[200];
+};
+
+struct rule_eye {
+	pid_t pid; /* 0: none runs */
+	int fd;
+	int64_t started_us, heard_us;
+};
+
+/* Where the cluster's server lies at this site. */
+struct rule_place {
+	char *pgdata;	/* NULL: not on this machine */
+	char *conninfo; /* NULL: not known now */
+	bool standby;	/* the directory of standby_dir */
+};
+void rule_place_find(const struct settings *s, const struct cluster_settings *c,
+    struct rule_place *out);
+void rule_place_free(struct rule_place *p);
+#define AUTO_RULE_PLACE AUTO(rule_place_free)
+
+void rule_eye_stop(struct rule_eye *eye);
+/* Take the newest look; true when there is one.  A child that is silent for
+ * timeout_us is replaced, and that is a look too: a time-out. */
+bool rule_eye_take(struct rule_eye *eye, const struct settings *s,
+    const struct cluster_settings *c, int64_t timeout_us,
+    struct rule_look *look);
+
+/* ---- rule_task.c: work that takes time, in a child ---- */
+
+enum rule_work {
+	WORK_NONE,
+	WORK_PROMOTE,
+	WORK_STOP_FAST,
+	WORK_STOP_NOW,
+	WORK_START,
+	WORK_FENCE_HOOK,
+	WORK_REJOIN,
+	WORK_SALVAGE
+};
+
+struct rule;
+struct rule_task {
+	enum rule_work work; /* WORK_NONE: none runs */
+	pid_t pid;
+	int fd;
+	bool ended; /* taken by rule_task_reap() */
+	struct err err;
+	char progress[200];
+	char result[300]; /* for people */
+};
+
+const char *rule_work_name(enum rule_work w);
+/* Nothing happens when one runs already. */
+void rule_task_start(struct rule *r, enum rule_work work);
+/* True when the task has ended: work, err and result say how. */
+bool rule_task_reap(struct rule_task *t, enum rule_work *ended);
+void rule_task_kill(struct rule_task *t);
+/* From within the child. */
+void rule_task_say(void *fd, const char *line);
+int rule_work_run(const struct settings *s, const struct cluster_settings *c,
+    const struct rule_sites *sites, enum rule_work work, int fd,
+    char result[300], struct err *e);
+
+/* ---- rule_promote.c ---- */
+int rule_work_promote(const struct settings *s,
+    const struct cluster_settings *c, void (*say)(void *arg, const char *line),
+    void *arg, char result[300], struct err *e);
+int rule_work_rejoin(const struct settings *s, const struct cluster_settings *c,
+    bool salvage_only, void (*say)(void *arg, const char *line), void *arg,
+    char result[300], struct err *e);
+
+/* ---- rule_order.c ---- */
+
+enum rule_order_kind {
+	RULE_ORDER_NONE,
+	RULE_ORDER_FAILOVER,
+	RULE_ORDER_CONFIRM,
+	RULE_ORDER_CANCEL,
+	RULE_ORDER_SWITCHOVER,
+	RULE_ORDER_FAILBACK,
+	RULE_ORDER_SALVAGE,
+	RULE_ORDER_MAINTENANCE_ON,
+	RULE_ORDER_MAINTENANCE_OFF,
+	RULE_ORDER_BEGIN, /* take the role of the configuration */
+	RULE_ORDER_ABORT
+};
+
+struct rule_order {
+	enum rule_order_kind kind;
+	char id[40];
+	bool force, named; /* named: this site gives way, as ordered */
+	int64_t allow_loss_us;
+	int64_t since_us;
+	bool begun;	   /* of a switchover or failover: it is under way */
+	bool at_standby;   /* a switchover, ordered at the taker */
+	const char *state; /* "running", "done", "refused", "failed" */
+	char text[500], hint[320];
+};
+
+/* ---- rule.c ---- */
+
+/* What the other data site's rule tells beyond its heartbeat. */
+struct rule_info {
+	int64_t us; /* CLOCK_BOOTTIME; 0: nothing */
+	bool promotable;
+	char why[200];
+	int64_t rpo_us;
+};
+
+struct rule {
+	const struct settings *s;
+	const struct cluster_settings *c;
+	struct rule_sites sites;
+	struct decide_settings settings;
+	struct watch_settings watch_settings;
+	int fd; /* datagrams */
+	char *socket, *couriers[SEATS];
+	uint64_t process; /* a random number of this one */
+
+	/* Durable: */
+	bool has_role;
+	struct record_role_file role;
+	struct voter voter;
+
+	/* Heard: */
+	struct decide_says says[SEATS];
+	int64_t path_us[DECIDE_PATHS_MAX];
+	unsigned int paths;
+	struct rule_info info; /* of the other data site */
+	bool switchover_asked; /* by the other site's operator */
+
+	/* Seen: */
+	struct rule_place place;
+	struct rule_eye eye;
+	struct rule_look look;
+	struct watch watch;
+	struct watch_result watched;
+	bool stopped_by_us;
+	int64_t watch_us; /* next step */
+	struct repo *repo;
+	struct lineage lineage;
+	bool has_lineage;
+	struct wal_known known;
+	int64_t rpo_us;
+	bool promotable;
+	char why_not[200];
+	bool standby_here;  /* the server here is a standby that follows */
+	bool promoted_here; /* its standby was promoted */
+	int64_t facts_us;
+
+	/* Deciding and doing: */
+	struct decide decide;
+	struct decide_verdict verdict;
+	enum decide_hook hook;
+	struct handover_step handover;
+	int64_t handover_asked_us;
+	struct rule_task task;
+	int64_t promote_again_us, rejoin_again_us;
+	bool automatic; /* the promotion under way was ordered by nobody */
+	struct rule_order order;
+	struct decide_says said;
+	int64_t said_us, info_us, shown_us;
+	enum decide_state told_state;
+	enum decide_reason told_reason;
+	int64_t ack_until_us;
+};
+
+/* Is the other data site heard of within the detection time? */
+bool rule_peer_fresh(const struct rule *r);
+/* Write the role; a failure is told, and the change not made. */
+int rule_put_role(struct rule *r, const struct record_role_file *next);
+/* Make the step durable, commit it, send what it says. */
+int rule_voter_step(struct rule *r, const struct voter_step *step);
+void rule_event(const struct rule *r, enum log_level level, const char *event,
+    const char *message, const char *key, const char *value);
+/* Durable: a promotion begins, or has come to its end. */
+int rule_note_promotion(struct rule *r, bool begins);
+bool rule_is_witness(const struct rule *r);
+/* Take a role, durable; told as event role_changed. */
+int rule_take_role(
+    struct rule *r, enum record_role role, uint64_t held, const char *reason);
+
+/* ---- rule_facts.c ---- */
+void rule_look_around(struct rule *r, int64_t now_us);
+void rule_facts(const struct rule *r, struct decide_facts *f);
+/* Up to where the other site has the WAL; 0 unknown. */
+uint64_t rule_peer_committed(const struct rule *r, bool *ready);
+
+/* ---- rule_votes.c ---- */
+void rule_hear(struct rule *r);
+void rule_say(struct rule *r, int64_t now_us);
+void rule_send(struct rule *r, enum record_seat to, enum rule_wire_kind kind,
+    const uint8_t *content, size_t len);
+void rule_ask(struct rule *r, uint64_t number);
+void rule_ask_switchover(struct rule *r);
+
+/* ---- rule_begin.c ---- */
+/* There is no record of a role: may one be taken? */
+void rule_begin(struct rule *r);
+int rule_begin_ordered(struct rule *r, struct err *e);
+
+/* ---- rule_handover.c ---- */
+void rule_handover_step(struct rule *r, int64_t now_us);
+
+/* ---- rule_order.c ---- */
+void rule_order_take(struct rule *r);
+void rule_order_end(
+    struct rule *r, const char *state, const char *text, const char *hint);
+
+/* ---- rule_status.c ---- */
+void rule_show(struct rule *r, int64_t now_us);
+void rule_remember_order(struct rule *r);
+
+#endif /* !JOBS_RULE_INT_H */

@@ -1,0 +1,337 @@
+/*
+ * rule_order: what an operator orders: a file beside the durable ones, taken
+ * once; what becomes of it is in the file that rule_status.c shows.  An order
+ * does not outlive the rule: nobody is surprised by it later.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/child.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "jobs/rule_int.h"
+
+#define ORDER_BYTES_MAX ((size_t)4096)
+#define SHOWN_BYTES_MAX ((size_t)1 << 20)
+#define SHOWN_AGE_US	(15 * CLOCK_SECOND_US)
+#define POLL_US		(CLOCK_SECOND_US / 10)
+
+static const char *const kinds[] = { [RULE_ORDER_NONE] = "",
+	[RULE_ORDER_FAILOVER] = "failover",
+	[RULE_ORDER_CONFIRM] = "confirm",
+	[RULE_ORDER_CANCEL] = "cancel",
+	[RULE_ORDER_SWITCHOVER] = "switchover",
+	[RULE_ORDER_FAILBACK] = "failback",
+	[RULE_ORDER_SALVAGE] = "salvage",
+	[RULE_ORDER_MAINTENANCE_ON] = "maintenance on",
+	[RULE_ORDER_MAINTENANCE_OFF] = "maintenance off",
+	[RULE_ORDER_BEGIN] = "begin",
+	[RULE_ORDER_ABORT] = "abort" };
+
+/* ---- the rule's side ---- */
+
+void
+rule_order_end(
+    struct rule *r, const char *state, const char *text, const char *hint)
+{
+	r->order.kind = RULE_ORDER_NONE;
+	r->order.state = state;
+	(void)snprintf(r->order.text, sizeof(r->order.text), "%s", text);
+	(void)snprintf(r->order.hint, sizeof(r->order.hint), "%s", hint);
+	r->shown_us = 0;
+}
+
+/* A site that is the primary fails over to nobody, and so on. */
+static void
+need_role(struct rule *r, enum record_role role, const char *what)
+{
+	char text[120];
+
+	if (r->has_role && r->role.role == role)
+		return;
+	(void)snprintf(text, sizeof(text), "this site is \"%s\": %s",
+	    r->has_role ? record_role_name(r->role.role) : "unknown", what);
+	rule_order_end(r, "refused", text, "");
+}
+
+static void
+set_flag(struct rule *r, bool maintenance, bool value)
+{
+	struct record_role_file next = r->role;
+
+	if (maintenance)
+		next.maintenance = value;
+	else
+		next.canceled = value;
+	if (rule_put_role(r, &next) == -1)
+		rule_order_end(
+		    r, "failed", "the record could not be written", "");
+	else if (!maintenance)
+		rule_order_end(r, "done", "no automatic failover", "");
+}
+
+/* Maintenance counts once the other site has it on record: it echoes it. */
+static bool
+peer_knows_maintenance(const struct rule *r, bool on)
+{
+	return r->says[r->sites.peer].maintenance == on;
+}
+
+static void
+step_maintenance(struct rule *r, bool on)
+{
+	need_role(r, ROLE_PRIMARY, "announce maintenance at the primary");
+	if (r->order.kind == RULE_ORDER_NONE)
+		return;
+	if (r->role.maintenance != on)
+		set_flag(r, true, on);
+	if (r->order.kind == RULE_ORDER_NONE)
+		return;
+	if (rule_peer_fresh(r) && peer_knows_maintenance(r, on)) {
+		rule_event(r, LOG_LEVEL_WARNING,
+		    on ? "maintenance_begins" : "maintenance_ends",
+		    on ? "the server is left alone, and nobody fails over"
+		       : "the server is watched again",
+		    NULL, NULL);
+		rule_order_end(r, "done",
+		    on ? "maintenance is on, and the other site knows"
+		       : "maintenance is off, and the other site knows",
+		    "");
+	} else if (clock_boot_us() - r->order.since_us > 20 * CLOCK_SECOND_US) {
+		rule_order_end(r, on ? "failed" : "done",
+		    "it is on record here, but the other site has not said "
+		    "that it knows",
+		    "Try again when the other site is reached.");
+	}
+}
+
+static void
+step_failback(struct rule *r, enum rule_work work)
+{
+	if (r->order.begun)
+		return;
+	if (r->order.named)
+		(void)setenv("PGKURA_REJOIN_ORDERED", "1", 1);
+	else
+		(void)unsetenv("PGKURA_REJOIN_ORDERED");
+	need_role(r, ROLE_STANDBY, "it does not follow another");
+	if (r->order.kind == RULE_ORDER_NONE || r->task.work != WORK_NONE)
+		return;
+	rule_task_start(r, work);
+	r->order.begun = r->task.work == work;
+}
+
+/* What does not wait for decide or the hand-over. */
+static void
+step_order(struct rule *r)
+{
+	struct err e = ERR_INIT;
+
+	switch (r->order.kind) {
+	case RULE_ORDER_CANCEL:
+		need_role(r, ROLE_STANDBY, "cancel at the standby");
+		if (r->order.kind != RULE_ORDER_NONE)
+			set_flag(r, false, true);
+		break;
+	case RULE_ORDER_FAILOVER:
+	case RULE_ORDER_CONFIRM:
+		if (!r->order.begun)
+			need_role(
+			    r, ROLE_STANDBY, "only a standby can take over");
+		break;
+	case RULE_ORDER_MAINTENANCE_ON:
+		step_maintenance(r, true);
+		break;
+	case RULE_ORDER_MAINTENANCE_OFF:
+		step_maintenance(r, false);
+		break;
+	case RULE_ORDER_FAILBACK:
+		step_failback(r, WORK_REJOIN);
+		break;
+	case RULE_ORDER_SALVAGE:
+		step_failback(r, WORK_SALVAGE);
+		break;
+	case RULE_ORDER_BEGIN:
+		if (rule_begin_ordered(r, &e) == -1)
+			rule_order_end(r, "refused", e.text, e.hint);
+		else
+			rule_order_end(
+			    r, "done", record_role_name(r->role.role), "");
+		break;
+	default:
+		break;
+	}
+}
+
+static bool
+read_order(struct rule *r, const json_t *j)
+{
+	struct rule_order o = { .state = "running", .allow_loss_us = 0 };
+	const char *word;
+	size_t i;
+
+	if (json_need_text(j, "id", o.id, sizeof(o.id), NULL) == -1 ||
+	    json_need_str(j, "order", &word, NULL) == -1)
+		return false;
+	for (i = 1; i < COUNT_OF(kinds); i++)
+		if (strcmp(kinds[i], word) == 0)
+			o.kind = (enum rule_order_kind)i;
+	if (o.kind == RULE_ORDER_NONE)
+		return false;
+	(void)json_need_i64(j, "allow_loss_us", &o.allow_loss_us, NULL);
+	o.force = json_is_true(json_object_get(j, "force"));
+	o.named = json_is_true(json_object_get(j, "named"));
+	o.since_us = clock_boot_us();
+	r->order = o;
+	rule_event(r, LOG_LEVEL_WARNING, "order", word, "id", o.id);
+	r->shown_us = 0;
+	return true;
+}
+
+void
+rule_order_take(struct rule *r)
+{
+	AUTO_FREE char *path = rule_path(r->s, r->c, "order");
+	AUTO_BUF struct buf text = BUF_INIT;
+	AUTO_JSON json_t *j = NULL;
+
+	/* One at a time: another one waits in its file, unless it stops this
+	 * one. */
+	if (file_slurp_at(AT_FDCWD, path, ORDER_BYTES_MAX, &text, NULL) == 0) {
+		(void)unlink(path);
+		j = json_parse(text.data, text.len, path, NULL);
+		if (j != NULL)
+			(void)read_order(r, j);
+	}
+	if (r->order.kind != RULE_ORDER_NONE)
+		step_order(r);
+}
+
+/* ---- the command's side ---- */
+
+json_t *
+rule_shown(const struct settings *s, const struct cluster_settings *c)
+{
+	AUTO_FREE char *path = rule_path(s, c, "json");
+	AUTO_BUF struct buf text = BUF_INIT;
+	json_t *j;
+	int64_t us, pid;
+
+	if (file_slurp_at(AT_FDCWD, path, SHOWN_BYTES_MAX, &text, NULL) == -1)
+		return NULL;
+	j = json_parse(text.data, text.len, path, NULL);
+	if (j != NULL &&
+	    (json_need_i64(j, "boot_us", &us, NULL) == -1 ||
+		json_need_i64(j, "pid", &pid, NULL) == -1 ||
+		clock_boot_us() - us > SHOWN_AGE_US || clock_boot_us() < us ||
+		(kill((pid_t)pid, 0) == -1 && errno == ESRCH))) {
+		json_decref(j);
+		j = NULL;
+	}
+	return j;
+}
+
+static int
+no_rule(const struct cluster_settings *c, struct err *e)
+{
+	(void)err_set(e, ERR_NOT_FOUND,
+	    "pgkurad does not attend to the roles of cluster \"%s\"", c->name);
+	return err_hint(e, "Start it: \"systemctl start pgkurad\".");
+}
+
+static const char *
+str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s == NULL ? "" : s;
+}
+
+/* The last word of an order: 1 done, 0 not yet, -1 refused or failed. */
+static int
+verdict_of(const json_t *o, struct err *e)
+{
+	const char *state = str(o, "state");
+
+	if (strcmp(state, "running") == 0)
+		return 0;
+	if (strcmp(state, "done") == 0)
+		return 1;
+	(void)err_set(e,
+	    strcmp(state, "refused") == 0 ? ERR_REFUSED : ERR_TRANSIENT, "%s",
+	    str(o, "text"));
+	if (str(o, "hint")[0] != '\0')
+		(void)err_hint(e, "%s", str(o, "hint"));
+	return -1;
+}
+
+static int
+wait_for_order(const struct settings *s, const struct cluster_settings *c,
+    const char *id, int timeout_ms,
+    void (*progress)(void *arg, const char *line), void *arg, struct err *e)
+{
+	int64_t news_us = clock_boot_us();
+	char last[300] = "";
+	bool seen = false;
+	int rc = 0;
+
+	while (rc == 0) {
+		AUTO_JSON json_t *j = rule_shown(s, c);
+		const json_t *o = json_object_get(j, "order");
+		const char *doing = str(j, "doing");
+
+		if (child_check_stop(e) == -1)
+			return -1;
+		if (strcmp(str(o, "id"), id) == 0) {
+			seen = true;
+			rc = verdict_of(o, e);
+		} else if (seen) {
+			return err_set(e, ERR_TRANSIENT,
+			    "the process that had the order was started anew");
+		}
+		if (doing[0] != '\0' && strcmp(doing, last) != 0) {
+			(void)snprintf(last, sizeof(last), "%s", doing);
+			news_us = clock_boot_us();
+			if (progress != NULL)
+				progress(arg, last);
+		}
+		if (clock_boot_us() - news_us > (int64_t)timeout_ms * 1000)
+			return err_set(e, ERR_TRANSIENT,
+			    "there is no news of the order for %d s",
+			    timeout_ms / 1000);
+		if (rc == 0)
+			clock_sleep_us(POLL_US);
+	}
+	return rc == 1 ? 0 : -1;
+}
+
+int
+rule_give_order(const struct settings *s, const struct cluster_settings *c,
+    json_t *order, int timeout_ms,
+    void (*progress)(void *arg, const char *line), void *arg, struct err *e)
+{
+	AUTO_FREE char *path = rule_path(s, c, "order");
+	AUTO_JSON json_t *shown = rule_shown(s, c);
+	AUTO_BUF struct buf text = BUF_INIT;
+	char id[40];
+
+	if (shown == NULL)
+		return no_rule(c, e);
+	(void)snprintf(id, sizeof(id), "%lld-%ld", (long long)clock_now_us(),
+	    (long)getpid());
+	json_set_str(order, "id", id);
+	json_write(order, &text);
+	if (file_publish_at(AT_FDCWD, path, text.data, text.len, 0600,
+		FILE_REPLACE, e) == -1)
+		return -1;
+	return wait_for_order(s, c, id, timeout_ms, progress, arg, e);
+}

@@ -1,0 +1,200 @@
+/*
+ * rule_status: <state>/site/<cluster>.json: what the rule knows and says, each
+ * second, for status and the commands; and what the other sites said last, for
+ * "may-start" when the daemon is down.
+ */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "jobs/rule_int.h"
+
+#define SHOW_US (CLOCK_SECOND_US / 2)
+
+static void
+put_bool(json_t *o, const char *key, bool value)
+{
+	(void)json_object_set_new(o, key, json_boolean(value));
+}
+
+static void
+put_int(json_t *o, const char *key, int64_t value)
+{
+	(void)json_object_set_new(o, key, json_integer(value));
+}
+
+static json_t *
+site_json(const struct rule *r, int seat, int64_t now_us)
+{
+	const struct decide_says *y = &r->says[seat];
+	json_t *o = json_object();
+
+	json_set_str(o, "site", r->sites.names[seat]);
+	put_bool(o, "witness", seat == SEAT_WITNESS);
+	put_bool(o, "heard", y->heard);
+	if (!y->heard)
+		return o;
+	put_int(o, "heard_ago_us", now_us - y->heard_us);
+	json_set_str(o, "role", record_role_name(y->role));
+	json_set_u64(o, "held", y->held);
+	json_set_u64(o, "number", y->number);
+	put_bool(o, "writable", y->writable);
+	put_bool(o, "maintenance", y->maintenance);
+	put_bool(o, "clean_stop", y->clean_stop);
+	put_bool(o, "automatic", y->automatic);
+	json_set_str(o, "server", watch_verdict_name(y->server));
+	json_set_str(o, "handover", record_handover_name(y->handover));
+	return o;
+}
+
+static json_t *
+order_json(const struct rule *r)
+{
+	json_t *o = json_object();
+
+	json_set_str(o, "id", r->order.id);
+	json_set_str(o, "state", r->order.state);
+	json_set_str(o, "text", r->order.text);
+	json_set_str(o, "hint", r->order.hint);
+	return o;
+}
+
+static const char *
+doing(const struct rule *r)
+{
+	if (r->task.work != WORK_NONE)
+		return r->task.progress[0] != '\0'
+		    ? r->task.progress
+		    : rule_work_name(r->task.work);
+	if (r->role.handover != HANDOVER_NONE)
+		return r->handover.why == NULL ? "" : r->handover.why;
+	return "";
+}
+
+static void
+put_verdict(const struct rule *r, const struct decide_facts *f, json_t *o)
+{
+	const struct decide_verdict *v = &r->verdict;
+	enum decide_reason why;
+
+	json_set_str(o, "state", decide_state_name(v->state));
+	json_set_str(o, "reason", decide_reason_text(v->reason));
+	json_set_str(o, "command", v->command);
+	put_bool(o, "may_write", v->may_write);
+	(void)decide_may_start(&r->settings, f, &why);
+	json_set_str(o, "may_write_why", decide_reason_text(why));
+	put_bool(o, "may_ack", v->may_ack);
+	if (v->state == DECIDE_HOLD)
+		put_int(o, "hold_left_us", v->hold_left_us);
+	put_int(o, "loss_us", v->loss_us);
+}
+
+static void
+put_role(const struct rule *r, json_t *o)
+{
+	json_set_str(o, "role",
+	    r->has_role ? record_role_name(r->role.role) : "unknown");
+	json_set_u64(o, "held", r->role.held);
+	json_set_u64(o, "number",
+	    r->voter.seen > r->voter.record.number ? r->voter.seen
+						   : r->voter.record.number);
+	put_bool(o, "voter_lost", r->voter.lost);
+	json_set_str(o, "fence", record_fence_name(r->role.fence));
+	put_bool(o, "maintenance", r->role.maintenance);
+	put_bool(o, "canceled", r->role.canceled);
+	put_bool(o, "fenced", r->role.fenced);
+	json_set_str(o, "handover", record_handover_name(r->role.handover));
+}
+
+static json_t *
+all_json(const struct rule *r, int64_t now_us)
+{
+	json_t *o = json_object(), *sites = json_array();
+	struct decide_facts f;
+	int seat;
+
+	json_set_u64(o, "version", 1);
+	json_set_str(o, "cluster", r->c->name);
+	json_set_u64(o, "pid", (uint64_t)getpid());
+	put_int(o, "boot_us", now_us);
+	put_role(r, o);
+	rule_facts(r, &f);
+	put_verdict(r, &f, o);
+	put_bool(o, "automatic", r->settings.automatic);
+	put_bool(o, "promotable", r->promotable);
+	if (!r->promotable)
+		json_set_str(o, "why_not", r->why_not);
+	put_int(o, "rpo_us", r->rpo_us);
+	if (r->known.server_us != 0)
+		put_int(o, "known_us", r->known.server_us);
+	json_set_str(o, "server", watch_verdict_name(r->watched.verdict));
+	put_bool(
+	    o, "writable", r->look.writable && r->look.sql == WATCH_SQL_OK);
+	if (r->look.error[0] != '\0')
+		json_set_str(o, "server_error", r->look.error);
+	if (voter_holds(&r->voter, now_us))
+		put_int(o, "lease_left_us", r->voter.lease_until - now_us);
+	json_set_str(o, "doing", doing(r));
+	for (seat = 0; seat < SEATS; seat++)
+		if (r->sites.names[seat] != NULL && seat != (int)r->sites.self)
+			(void)json_array_append_new(
+			    sites, site_json(r, seat, now_us));
+	(void)json_object_set_new(o, "sites", sites);
+	(void)json_object_set_new(o, "order", order_json(r));
+	return o;
+}
+
+/* A courtesy: it need not be durable, and we go on when it fails. */
+void
+rule_show(struct rule *r, int64_t now_us)
+{
+	AUTO_FREE char *path = rule_path(r->s, r->c, "json");
+	AUTO_FREE char *tmp = mem_printf("%s.tmp", path);
+	AUTO_JSON json_t *j = NULL;
+	AUTO_BUF struct buf text = BUF_INIT;
+	AUTO_FD int fd = -1;
+
+	if (now_us - r->shown_us < SHOW_US)
+		return;
+	r->shown_us = now_us;
+	j = all_json(r, now_us);
+	json_write(j, &text);
+	buf_put_u8(&text, '\n');
+	fd = file_open_at(
+	    AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0644, NULL);
+	if (fd == -1 ||
+	    file_write_all(fd, text.data, text.len, tmp, NULL) == -1 ||
+	    rename(tmp, path) == -1)
+		(void)unlink(tmp);
+}
+
+/* The last word on an order outlives a restart: somebody waits for it. */
+void
+rule_remember_order(struct rule *r)
+{
+	AUTO_JSON json_t *j = rule_shown(r->s, r->c);
+	const json_t *o = json_object_get(j, "order");
+	const char *state = json_string_value(json_object_get(o, "state"));
+
+	r->order.state = "";
+	if (state == NULL || state[0] == '\0')
+		return;
+	(void)json_need_text(o, "id", r->order.id, sizeof(r->order.id), NULL);
+	(void)json_need_text(
+	    o, "text", r->order.text, sizeof(r->order.text), NULL);
+	(void)json_need_text(
+	    o, "hint", r->order.hint, sizeof(r->order.hint), NULL);
+	r->order.state = strcmp(state, "done") == 0 ? "done"
+	    : strcmp(state, "refused") == 0	    ? "refused"
+						    : "failed";
+	if (strcmp(state, "running") == 0)
+		(void)snprintf(r->order.text, sizeof(r->order.text),
+		    "the process that had the order was started anew");
+}

@@ -1,0 +1,215 @@
+package Kura::Roles;
+
+# Kura::Roles: a cluster that two sites keep, tokyo and osaka, perhaps with the
+# witness nagoya: daemons, a primary at tokyo, a standby at osaka.
+#
+#	my $r = Kura::Roles->new(
+#		witness => 1,
+#		cluster => { KEY => VALUE... },	# more of [cluster main], at both
+#		tokyo => {...}, osaka => {...},	# ... at one
+#		conf => {...});			# of the server
+#	$r->site('osaka')	its Kura::Site; ->sites the Kura::Sites
+#	$r->primary		the Kura::Cluster at tokyo
+#	$r->standby		the one at osaka; nobody but the daemon starts it
+#	$r->role('osaka')	what "pgkura role --json" says
+#	$r->wait_role('osaka', 'primary')
+#	$r->wait_state('osaka', 'peer silent')
+#	$r->wait_server('osaka')	until its server takes writes
+#	$r->insert(CLUSTER)	one row, numbered; ->rows(CLUSTER) what is there
+#	$r->wait_there		until the standby's site has all that the primary has
+#	$r->one_writer		one check: no two servers take writes
+#	$r->lose('tokyo')	its server and its daemon are killed
+#	$r->events('osaka')	what its daemon has logged
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Test::More ();
+use Kura::Sites ();
+
+sub new
+{
+	my ($class, %arg) = @_;
+	my @names = ('osaka', 'tokyo', $arg{witness} ? 'nagoya' : ());
+	my $primary = Kura::Cluster->new(major => $arg{major}, name => 'tokyo',
+		init => { checksums => 1 },
+		conf => { max_slot_wal_keep_size => '1GB',
+			%{ $arg{conf} // {} } })->start;
+	my $sites = Kura::Sites->new(names => \@names, wan => $arg{wan},
+		peer => { beat_interval => '200ms', beat_misses => 5 });
+	my $dir = Kura::tempdir();
+	my $self = bless { sites => $sites, primary => $primary, n => 0,
+		%arg }, $class;
+	my %both = (bindir => $primary->bindir, fast_checkpoint => 'yes',
+		hold => '1s', lease => '3s', %{ $arg{cluster} // {} });
+
+	$self->{standby} = bless { major => $primary->major, name => 'osaka',
+		bindir => $primary->bindir, dir => $dir,
+		port => Kura::free_port(), pgdata => "$dir/data", tcp => 0,
+		in => [] }, 'Kura::Cluster';
+	Kura::at_end(sub { $self->{standby}->kill9 });
+	$sites->site('tokyo')->cluster('main', %both, role => 'primary',
+		conninfo => $primary->conninfo, pgdata => $primary->pgdata,
+		standby_dir => $primary->pgdata,
+		standby_port => $primary->port,
+		replicate_to => 'osaka', accept_from => 'osaka',
+		%{ $arg{tokyo} // {} });
+	$sites->site('osaka')->cluster('main', %both, role => 'standby',
+		standby_dir => $self->{standby}->pgdata,
+		standby_port => $self->{standby}->port,
+		standby_settings => "unix_socket_directories=$dir",
+		replicate_to => 'tokyo', accept_from => 'tokyo',
+		%{ $arg{osaka} // {} });
+	if ($arg{witness}) {
+		$sites->site('nagoya')->cluster('main',
+			votes_for => 'tokyo, osaka', lease => '3s');
+		for my $name (qw(tokyo osaka)) {
+			my $site = $sites->site($name);
+
+			$site->peer('nagoya', %{ $site->{peers}{nagoya} },
+				witness => 'yes');
+		}
+	}
+	$primary->psql('CREATE TABLE t (a int PRIMARY KEY, at timestamptz'
+		. ' DEFAULT clock_timestamp())');
+	$sites->start;
+	$sites->wait_link('tokyo', 'osaka');
+	$self->wait_role('tokyo', 'primary');
+	$self->wait_role('osaka', 'standby');
+	$sites->site('tokyo')->json('backup');
+	$self->wait_promotable('osaka');
+	return $self;
+}
+
+sub sites { return $_[0]{sites}; }
+sub site { return $_[0]{sites}->site($_[1]); }
+sub primary { return $_[0]{primary}; }
+sub standby { return $_[0]{standby}; }
+
+sub role
+{
+	my ($self, $name) = @_;
+	my ($status, $out) =
+	    $self->site($name)->pgkura('role', 'main', '--json');
+
+	return {} if $status != 0;
+	return JSON::PP::decode_json($out);
+}
+
+sub events
+{
+	my ($self, $name) = @_;
+
+	return $self->sites->daemon($name)->err;
+}
+
+sub wait_for
+{
+	my ($self, $what, $code, $seconds) = @_;
+
+	return Kura::wait_until($code, $seconds // 90)
+	    || croak("$what did not come\n"
+		    . join("\n", map { "--- $_\n" . $self->events($_)
+				. join(' ', ($self->site($_)->pgkura('role', 'main'))[1]) }
+			    @{ $self->sites->{names} }));
+}
+
+sub wait_role
+{
+	my ($self, $name, $role) = @_;
+
+	return $self->wait_for("role $role at $name",
+		sub { ($self->role($name)->{role} // '') eq $role });
+}
+
+sub wait_state
+{
+	my ($self, $name, $state) = @_;
+
+	return $self->wait_for("state $state at $name",
+		sub { ($self->role($name)->{now}{state} // '') eq $state });
+}
+
+sub wait_promotable
+{
+	my ($self, $name) = @_;
+
+	return $self->wait_for("a standby at $name", sub {
+		my $now = $self->role($name)->{now} // {};
+
+		return $now->{promotable} && $now->{rpo_us} >= 0;
+	}, 180);
+}
+
+sub server { return $_[1] eq 'tokyo' ? $_[0]{primary} : $_[0]{standby}; }
+
+# Does it take writes?
+sub writes
+{
+	my ($self, $name) = @_;
+	my ($status, $out) = $self->server($name)->psql_try(
+		'SELECT pg_is_in_recovery()');
+
+	return $status == 0 && $out eq 'f';
+}
+
+sub wait_server
+{
+	my ($self, $name) = @_;
+
+	return $self->wait_for("a server that takes writes at $name",
+		sub { $self->writes($name) });
+}
+
+sub one_writer
+{
+	my ($self, $what) = @_;
+	my @writers = grep { $self->writes($_) } qw(tokyo osaka);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return Test::More::cmp_ok(scalar @writers, '<=', 1,
+		"$what: no two servers take writes")
+	    || Test::More::diag("@writers");
+}
+
+sub insert
+{
+	my ($self, $server) = @_;
+
+	$self->{n}++;
+	$server->psql("INSERT INTO t (a) VALUES ($self->{n})");
+	return $self->{n};
+}
+
+sub rows
+{
+	my ($self, $server) = @_;
+
+	return $server->psql('SELECT coalesce(max(a), 0) || \' of \' || count(*)'
+		. ' FROM t');
+}
+
+sub wait_there
+{
+	my ($self, $from, $to) = @_;
+
+	$from //= 'tokyo';
+	$to //= 'osaka';
+	my $lsn =
+	    $self->server($from)->psql('SELECT pg_current_wal_flush_lsn()');
+	return $self->sites->wait_committed('main', $from, $to, $lsn, 60)
+	    || croak("$to does not have what $from has\n"
+		    . $self->events($from) . $self->events($to));
+}
+
+sub lose
+{
+	my ($self, $name) = @_;
+
+	$self->sites->kill9($name);
+	$self->server($name)->kill9;
+	return;
+}
+
+1;
