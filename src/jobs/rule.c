@@ -308,7 +308,8 @@ static void
 promote(struct rule *r, int64_t now_us)
 {
 	if (!r->has_role || r->role.role != ROLE_PRIMARY ||
-	    (!r->standby_here && !r->promoting) || r->task.work != WORK_NONE || now_us < r->promote_again_us ||
+	    (!r->standby_here && !r->promoting) || r->task.work != WORK_NONE ||
+	    now_us < r->promote_again_us ||
 	    (r->role.handover != HANDOVER_NONE &&
 		r->role.handover != HANDOVER_TAKING))
 		return;

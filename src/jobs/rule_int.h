@@ -177,6 +177,7 @@ struct rule {
 	char why_not[200];
 	bool standby_here;  /* the server here is a standby that follows */
 	bool promoted_here; /* its standby was promoted */
+	bool promoting;	    /* a promotion has not come to its end */
 	int64_t facts_us;
 
 	/* Deciding and doing: */

@@ -42,8 +42,8 @@ rule_work_promote(const struct settings *s, const struct cluster_settings *c,
 
 /* Both grew: what each choice loses. */
 static int
-refuse_diverged(const struct cluster_settings *c,
-    const struct rejoin_result *r, struct err *e)
+refuse_diverged(const struct cluster_settings *c, const struct rejoin_result *r,
+    struct err *e)
 {
 	char fork[LSN_TEXT_BYTES], end[LSN_TEXT_BYTES], size[SIZE_TEXT_BYTES];
 
@@ -118,8 +118,7 @@ rule_work_rejoin(const struct settings *s, const struct cluster_settings *c,
 	struct rejoin_result r = { .timeline = 0 };
 	struct follow_view v;
 
-	if (need_directory(c, e) == -1 ||
-	    follow_look_state(s, c, &v, e) == -1)
+	if (need_directory(c, e) == -1 || follow_look_state(s, c, &v, e) == -1)
 		return -1;
 	if (v.state == FOLLOW_STOPPED || v.state == FOLLOW_STARTING ||
 	    v.state == FOLLOW_RUNNING) {
