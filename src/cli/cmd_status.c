@@ -246,8 +246,9 @@ print_accept(const json_t *o)
 	(void)printf("  takes     %s: %s", str(o, "cluster"), str(o, "state"));
 	print_behind(o, "here");
 	if (json_object_get(o, "zero_loss_proved_for_us") != NULL)
-		(void)printf("\n            proved: a failover now would lose no "
-			     "commit that waited for this site");
+		(void)printf(
+		    "\n            proved: a failover now would lose no "
+		    "commit that waited for this site");
 	else if (source_us > 0)
 		(void)printf("\n            a failover now would lose up to %s",
 		    clock_interval(clock_now_us() - source_us, late));
