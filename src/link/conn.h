@@ -55,6 +55,7 @@ struct conn {
 	/* Life */
 	int64_t since_us; /* began, or went into its state */
 	int64_t heard_us; /* last authenticated byte */
+	int64_t idle_us;  /* owed nothing */
 	int64_t moved_us; /* last sign that what we send arrives */
 	uint64_t acked;	  /* by the peer's kernel, when last asked */
 	bool probe;	  /* a BEAT is out and nothing was heard since */

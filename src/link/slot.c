@@ -37,26 +37,34 @@ fault(struct link *l, struct path *p, const struct err *why)
 	    why->text, NULL);
 }
 
+/* Is the path to have lanes?  At the beginning each gets its chance. */
+static bool
+hopeful(const struct link *l, const struct path *p)
+{
+	return p->st.up ||
+	    (p->st.heard_us == 0 && l->now_us - p->alive_us < GRACE_US);
+}
+
 /* How many lanes path number at should have: those of paths that are down go
  * to the others. */
 static unsigned int
 share(const struct link *l, size_t at)
 {
-	unsigned int lanes = l->params.lanes, up = 0, before = 0;
+	unsigned int lanes = l->params.lanes, count = 0, before = 0;
 	size_t i;
 
 	for (i = 0; i < l->path_count; i++)
-		if (l->paths[i].st.up) {
-			up++;
+		if (hopeful(l, &l->paths[i])) {
+			count++;
 			before += i < at;
 		}
-	if (up == 0) {
-		up = (unsigned int)l->path_count;
+	if (count == 0) {
+		count = (unsigned int)l->path_count;
 		before = (unsigned int)at;
-	} else if (!l->paths[at].st.up) {
+	} else if (!hopeful(l, &l->paths[at])) {
 		return 0;
 	}
-	lanes = lanes / up + (before < lanes % up);
+	lanes = lanes / count + (before < lanes % count);
 	return lanes > 0 ? lanes : 1;
 }
 

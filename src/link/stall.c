@@ -3,18 +3,20 @@
  *
  * A connection stalls when it owes something (chunks, messages, an echo) and
  * for two seconds, or four round trips, no byte came and the peer's kernel
- * acknowledged none.  What a stalled lane holds goes out on others, and
- * another connection is dialled in its place.
+ * acknowledged none; or no byte came for five times as long, whatever a kernel
+ * acknowledges: the program behind it may hang.  What a stalled lane holds goes
+ * out on others, and another connection is dialled in its place.
  */
 #include "base/log.h"
 #include "link/dial.h"
 #include "link/link_int.h"
 
-#define ASK_US	   (CLOCK_SECOND_US / 2)
-#define GIVE_UP_US (30 * CLOCK_SECOND_US)
-#define STUCK_MAX  3
-#define STUCK_US   (CLOCK_SECOND_US * 3 / 2) /* those together count once */
-#define SMALL_US   (3600 * CLOCK_SECOND_US)
+#define ASK_US	      (CLOCK_SECOND_US / 2)
+#define GIVE_UP_US    (30 * CLOCK_SECOND_US)
+#define SILENT_LIMITS 5
+#define STUCK_MAX     3
+#define STUCK_US      (CLOCK_SECOND_US * 3 / 2) /* those together count once */
+#define SMALL_US      (3600 * CLOCK_SECOND_US)
 
 int64_t
 stall_limit_us(struct link *l, const struct conn *c)
@@ -77,35 +79,46 @@ stall_over(struct link *l, struct conn *c)
 	link_conn_alone(l, c);
 }
 
+/* When something last moved on c, which owes something or not. */
+static int64_t
+last_move(struct link *l, struct conn *c, bool owes)
+{
+	int64_t last;
+	uint64_t acked;
+
+	if (!owes)
+		c->moved_us = c->idle_us = l->now_us;
+	last = c->heard_us > c->moved_us ? c->heard_us : c->moved_us;
+	if (l->now_us - last <= ASK_US)
+		return last;
+	acked = dial_acked(c->fd);
+	if (acked != c->acked)
+		c->moved_us = last = l->now_us;
+	c->acked = acked;
+	return last;
+}
+
 static void
 tick_conn(struct link *l, struct conn *c)
 {
 	bool owes = c->row.count > 0 || c->probe || conn_waiting(c) > 0 ||
 	    (c == l->carrier && l->mail.first != NULL);
-	int64_t last;
-	uint64_t acked;
+	int64_t still = l->now_us - last_move(l, c, owes);
+	int64_t limit = stall_limit_us(l, c);
+	int64_t silent =
+	    l->now_us - (c->heard_us > c->idle_us ? c->heard_us : c->idle_us);
+	bool stands = still > limit || silent > SILENT_LIMITS * limit;
 
-	if (!owes)
-		c->moved_us = l->now_us;
-	last = c->heard_us > c->moved_us ? c->heard_us : c->moved_us;
-	if (l->now_us - last > ASK_US) {
-		acked = dial_acked(c->fd);
-		if (acked != c->acked)
-			c->moved_us = last = l->now_us;
-		c->acked = acked;
-	}
-	if (l->now_us - last > GIVE_UP_US) {
+	if (stands && silent > GIVE_UP_US) {
 		link_conn_end(l, c, NULL, 0);
-		return;
-	}
-	if (!c->stalled && l->now_us - last > stall_limit_us(l, c)) {
+	} else if (stands && !c->stalled) {
 		c->stalled = true;
 		held_row_stalled(&l->held, &c->row);
 		stuck(l, c);
 		log_event(LOG_LEVEL_DEBUG, "link_stall",
 		    "nothing moves on a connection", "peer", l->peer, "kind",
 		    c->kind == FRAME_KIND_BEAT ? "beat" : "lane", NULL);
-	} else if (c->stalled && l->now_us - last < ASK_US) {
+	} else if (!stands && c->stalled && still < ASK_US) {
 		stall_over(l, c);
 	}
 }

@@ -97,7 +97,7 @@ check_outage(void)
 	tap_ok(NODE_WAIT(atomic_load(&a.path_downs) == 1 &&
 		   atomic_load(&b.path_downs) == 1),
 	    "an outage: both sides say that the path is down");
-	tap_ok(!node_state(&a).paths[0].up, "and so does the state");
+	tap_ok(NODE_WAIT(!node_state(&a).paths[0].up), "and so does the state");
 	atomic_store(&proxy.hang_all, false);
 	tap_ok(NODE_WAIT(atomic_load(&a.path_ups) == 2 &&
 		   atomic_load(&b.path_ups) == 2),

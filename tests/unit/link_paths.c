@@ -41,7 +41,8 @@ main(void)
 	tap_ok(NODE_WAIT(atomic_load(&a.path_downs) == 1 &&
 		   atomic_load(&b.path_downs) == 1),
 	    "the loss of one is told at both ends");
-	tap_ok(node_state(&a).paths[0].up && !node_state(&a).paths[1].up,
+	tap_ok(NODE_WAIT(
+		   node_state(&a).paths[0].up && !node_state(&a).paths[1].up),
 	    "which one");
 	tap_ok(NODE_WAIT(lanes(&a, 0) == 4), "the other has all lanes");
 	tap_ok(NODE_WAIT(atomic_load(&b.chunks) == 1000 &&
