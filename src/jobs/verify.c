@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/strmap.h"
+#include "jobs/drill_chain.h"
 #include "jobs/verify_int.h"
 #include "repo/intake.h"
 #include "repo/walarchive.h"
@@ -267,6 +268,27 @@ check_withdrawn(struct verify *v, struct err *e)
 	return rc;
 }
 
+/* Reports of drills, and what each says of the one before it. */
+static int
+check_reports(struct verify *v, struct err *e)
+{
+	AUTO_CHAIN struct chain c = { 0 };
+	char key[STORE_KEY_BYTES];
+	size_t i;
+
+	if (chain_read(v->settings, &v->lineage, &c, e) == -1)
+		return verify_finding_or_stop(v, "marks", e);
+	for (i = 0; i < c.count; i++) {
+		v->result->objects++;
+		if (c.links[i].fault != NULL)
+			verify_finding(v,
+			    lineage_key(
+				&v->lineage, key, "marks/%s/1", c.links[i].id),
+			    "%s", c.links[i].fault);
+	}
+	return 0;
+}
+
 static int
 verify_lineage(struct verify *v, const char *backup_id, struct err *e)
 {
@@ -274,7 +296,8 @@ verify_lineage(struct verify *v, const char *backup_id, struct err *e)
 		return -1;
 	if (backup_id != NULL)
 		return 0;
-	if (check_intents(v, e) == -1 || check_withdrawn(v, e) == -1)
+	if (check_intents(v, e) == -1 || check_withdrawn(v, e) == -1 ||
+	    check_reports(v, e) == -1)
 		return -1;
 	return verify_wal(v, e);
 }

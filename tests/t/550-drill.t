@@ -481,6 +481,8 @@ subtest 'tampering is found' => sub {
 	Kura::write_file($path, $bad);
 	my ($status, $fault) = $faults->();
 	is($status, 3, 'list says damage');
+	$site->pgkura_fails('verify finds it, too', 3, qr/damaged/, 'verify',
+		'main');
 	like($fault->{ $all[1]{id} }, qr/signature/, 'its signature is wrong');
 	like($fault->{ $all[2]{id} }, qr/not what it was/, 'the next misses it');
 
