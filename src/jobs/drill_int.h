@@ -112,7 +112,7 @@ struct drill {
 	int64_t known_us; /* source's time of the last WAL at the start */
 	int64_t sample_us, sample_every_us, space_us;
 	uint64_t space_most_bytes;
-	const char *phase;
+	char phase[32]; /* what samples are taken during */
 };
 
 void drill_begin_step(struct drill *d, const char *name, const char *what);

@@ -8,6 +8,7 @@
  */
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -142,7 +143,8 @@ drill_sample(struct drill *d, const char *phase, bool now)
 	uint64_t end;
 	json_t *o;
 
-	d->phase = phase;
+	if (phase != d->phase)
+		(void)snprintf(d->phase, sizeof(d->phase), "%s", phase);
 	if (d->sample_every_us == 0)
 		d->sample_every_us = EVERY_US;
 	if (d->lineage.repo == NULL ||
@@ -156,7 +158,7 @@ drill_sample(struct drill *d, const char *phase, bool now)
 	wal_known_read(&d->lineage, &known);
 	json_set_str(o, "at", clock_utc(clock_now_us(), when));
 	json_set_u64(o, "us", (uint64_t)(boot_us - d->began_us));
-	json_set_str(o, "phase", phase);
+	json_set_str(o, "phase", d->phase);
 	copy_text(o, "received", receiver, "received");
 	copy_text(o, "flushed", receiver, "flushed");
 	copy_text(o, "server", receiver, "server_end");
