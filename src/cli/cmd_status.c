@@ -62,6 +62,11 @@ print_standby(const json_t *y)
 {
 	char behind[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
 
+	if (strcmp(str(y, "state"), "promoted") == 0) {
+		(void)printf(
+		    "  standby   promoted: it is the server here now\n");
+		return;
+	}
 	(void)printf("  standby   %s", str(y, "state"));
 	if (str(y, "replayed")[0] != '\0')
 		(void)printf(", timeline %lld, replayed up to %s, %s behind",

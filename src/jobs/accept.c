@@ -254,17 +254,23 @@ plan_wal(
 	return rc;
 }
 
-/* Both begin: a plan, the lock, and what is here of the open segment. */
+/* Both begin: a plan, the lock, and what is here of the open segment.  *later:
+ * no fault: WAL comes from elsewhere already, most often from the server of this
+ * site, or the history of the timeline is still on its way. */
 static int
-begin_wal(struct accept *a, const json_t *m, uint64_t *from_lsn, struct err *e)
+begin_wal(struct accept *a, const json_t *m, uint64_t *from_lsn, bool *later,
+    struct err *e)
 {
 	struct receive_plan plan = { 0 };
 
 	end_wal(a);
-	if (plan_wal(a, m, &plan, e) == -1)
+	if (plan_wal(a, m, &plan, e) == -1) {
+		*later = e->kind == ERR_NOT_FOUND;
 		return -1;
+	}
 	a->receive_lock = cluster_lock(courier_settings(a->courier)->state_dir,
 	    a->cluster->name, "receive", e);
+	*later = a->receive_lock == -1 && e->kind == ERR_TRANSIENT;
 	if (a->receive_lock == -1)
 		return -1;
 	a->wal = accept_wal_new(&a->lineage, a->cluster, plan.timeline,
@@ -280,16 +286,20 @@ on_wal(struct accept *a, const json_t *m)
 {
 	struct err e = ERR_INIT;
 	uint64_t body, from;
+	bool later = false;
 	json_t *reply;
 
 	if (json_need_u64(m, "body", &body, NULL) == -1)
 		return;
-	if (begin_wal(a, m, &from, &e) == -1) {
+	if (begin_wal(a, m, &from, &later, &e) == -1) {
 		end_wal(a);
-		(void)snprintf(a->why, sizeof(a->why), "%.199s", e.text);
+		(void)snprintf(
+		    a->why, sizeof(a->why), "%.199s", later ? "" : e.text);
 		reply = courier_message("wal_no", a->journal);
 		json_set_u64(reply, "body", body);
 		json_set_str(reply, "why", e.text);
+		if (later)
+			(void)json_object_set_new(reply, "later", json_true());
 		courier_send(a->courier, reply);
 		return;
 	}

@@ -20,11 +20,12 @@ my %server = map {
 my $sites = Kura::Sites->new(names => [qw(tokyo osaka naha)]);
 my ($tokyo, $osaka, $naha) = map { $sites->site($_) } qw(tokyo osaka naha);
 $tokyo->cluster('one', conninfo => $server{one}->conninfo,
-	fast_checkpoint => 'yes', replicate_to => 'osaka, naha');
+	fast_checkpoint => 'yes', replicate_to => 'osaka, naha',
+	accept_from => 'osaka');
 $tokyo->cluster('two', accept_from => 'osaka');
 $osaka->cluster('two', conninfo => $server{two}->conninfo,
 	fast_checkpoint => 'yes', replicate_to => 'tokyo, naha');
-$osaka->cluster('one', accept_from => 'tokyo');
+$osaka->cluster('one', accept_from => 'tokyo', replicate_to => 'tokyo');
 $naha->cluster('one', accept_from => 'tokyo');
 $sites->start;
 $sites->wait_link('tokyo', $_) for qw(osaka naha);
@@ -67,6 +68,19 @@ is($refused->{state}, 'refused', 'naha does not accept two');
 like($refused->{why}, qr/does not accept cluster "two" from "osaka"/,
 	'and says so');
 ok(!-d $naha->repo . '/two', 'nothing of it is there');
+
+# ---- roles may change: one has both options at both sites ----
+
+my $back = sub {
+	my ($ship) = grep { $_->{cluster} eq 'one' }
+	    @{ ($sites->link('osaka', 'tokyo') // {})->{ships} // [] };
+	return $ship;
+};
+ok(Kura::wait_until(sub { my $s = $back->() or return 0;
+		return $s->{state} eq 'waiting'; }, 60),
+	'osaka, which has no server of one, has nothing to send to tokyo')
+    or diag(JSON::PP::encode_json($sites->link('osaka', 'tokyo')));
+is($back->()->{why}, undef, 'and that is no fault');
 
 # ---- a new timeline at the source ----
 
