@@ -169,6 +169,7 @@ static void
 print_cluster(const json_t *c, int64_t now_us)
 {
 	const json_t *gap = json_object_get(c, "gap"),
+		     *standby = json_object_get(c, "standby"),
 		     *jobs = json_object_get(c, "jobs"), *job;
 	const char *names[] = { "backup", "verify", "expire" };
 	char text[CLOCK_TEXT_BYTES + 8];
@@ -187,8 +188,11 @@ print_cluster(const json_t *c, int64_t now_us)
 		    str(c, "comes_from"));
 	else
 		print_receiver(json_object_get(c, "receiver"));
-	if (json_object_get(c, "standby") != NULL)
-		print_standby(json_object_get(c, "standby"));
+	/* Of the primary the folder of a standby to be is the server's own. */
+	if (standby != NULL &&
+	    (str(c, "comes_from")[0] != '\0' ||
+		strcmp(str(standby, "state"), "foreign") != 0))
+		print_standby(standby);
 	if (gap != NULL)
 		(void)printf("  GAP       timeline %lld, %s to %s\n",
 		    (long long)num(gap, "timeline"), str(gap, "from"),

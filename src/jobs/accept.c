@@ -254,7 +254,7 @@ plan_wal(
 	return rc;
 }
 
-/* Both begin: a plan, the lock, and what is here of the open segment.  *later:
+/* Both begin: the lock, a plan, and what is here of the open segment.  *later:
  * no fault: WAL comes from elsewhere already, most often from the server of this
  * site, or the history of the timeline is still on its way. */
 static int
@@ -264,15 +264,15 @@ begin_wal(struct accept *a, const json_t *m, uint64_t *from_lsn, bool *later,
 	struct receive_plan plan = { 0 };
 
 	end_wal(a);
-	if (plan_wal(a, m, &plan, e) == -1) {
-		*later = e->kind == ERR_NOT_FOUND;
-		return -1;
-	}
 	a->receive_lock = cluster_lock(courier_settings(a->courier)->state_dir,
 	    a->cluster->name, "receive", e);
 	*later = a->receive_lock == -1 && e->kind == ERR_TRANSIENT;
 	if (a->receive_lock == -1)
 		return -1;
+	if (plan_wal(a, m, &plan, e) == -1) {
+		*later = e->kind == ERR_NOT_FOUND;
+		return -1;
+	}
 	a->wal = accept_wal_new(&a->lineage, a->cluster, plan.timeline,
 	    plan.start_lsn, courier_wake, a->courier, from_lsn, e);
 	if (a->wal == NULL)
