@@ -1,0 +1,60 @@
+#!/usr/bin/perl
+# The role of the primary goes to the other site and comes back, each time
+# ordered at one of the sites, with nothing lost.
+
+use strict;
+use warnings;
+
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Test::More;
+use Kura;
+use Kura::Roles;
+
+my ($major) = grep { $_ >= 15 } Kura::servers();
+plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
+
+my $r = Kura::Roles->new(major => $major);
+my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
+
+sub goes
+{
+	my ($how, $from, $to, $at) = @_;
+	my $there = $r->server($to);
+
+	$r->insert($r->server($from)) for 1 .. 10;
+	$r->site($at)->pgkura_ok("$how: the order", 'switchover', 'main',
+		"--to=$to", '--yes')
+	    or diag($r->events('tokyo'), $r->events('osaka'));
+	$r->wait_role($from, 'standby');
+	$r->wait_server($to);
+	$r->one_writer($how);
+	is($r->rows($there), "$r->{n} of $r->{n}", "$how: nothing is lost");
+	$r->insert($there);
+	is($r->rows($there), "$r->{n} of $r->{n}", "$how: it takes writes");
+	$r->wait_for("the old primary following", sub {
+		my $now = $r->role($from)->{now} // {};
+
+		return ($now->{handover} // '') eq 'none' && $now->{promotable};
+	}, 120);
+	ok(1, "$how: the old primary follows");
+	$r->wait_for("a row at $from", sub {
+		my ($status, $out) = $r->server($from)->psql_try(
+			"SELECT count(*) FROM t WHERE a = $r->{n}");
+		return $status == 0 && $out eq '1';
+	});
+	ok(1, "$how: what is written at the new one comes to it");
+	$r->wait_for('the end of the hand-over', sub {
+		($r->role($to)->{now}{handover} // '') eq 'none'
+	});
+	return;
+}
+
+$osaka->pgkura_fails('a site that is the primary is not asked for', 1,
+	qr/primary already/, 'switchover', 'main', '--to=tokyo', '--yes');
+goes('ordered at the primary', 'tokyo', 'osaka', 'tokyo');
+goes('and back, ordered at the standby', 'osaka', 'tokyo', 'tokyo');
+is_deeply([map { $_->{role} } @{ $r->role('tokyo')->{history} }],
+	[qw(primary standby primary)], 'the roles of a site are on record');
+cmp_ok($r->role('tokyo')->{held}, '>', 2, 'each with a term of its own');
+$r->sites->stop($_) for qw(tokyo osaka);
+done_testing();
