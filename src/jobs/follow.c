@@ -420,9 +420,25 @@ note_promotion(struct keep *k, struct err *e)
 	return 0;
 }
 
+/* The server that was the cluster's here, before the roles changed. */
+static bool
+is_old_primary(const struct keep *k)
+{
+	const struct cluster_settings *c = k->follow.cluster;
+
+	return k->view.state == FOLLOW_FOREIGN && rule_wanted(c) &&
+	    c->pgdata != NULL && strcmp(c->pgdata, c->standby_dir) == 0;
+}
+
 static int
 is_left_alone(struct keep *k, struct err *e)
 {
+	if (is_old_primary(k)) {
+		show(k,
+		    "an old primary: \"pgkura failback\" makes it a standby",
+		    NULL);
+		return 0;
+	}
 	if (k->view.state == FOLLOW_FOREIGN) {
 		(void)err_set(e, ERR_REFUSED,
 		    "\"%s\" is not a standby that pgkura has made",

@@ -44,13 +44,12 @@ struct once {
 	bool at_once;  /* to be tried again without a pause */
 };
 
-/* At a site that is a standby by its record WAL comes from the primary's. */
+/* At a site that is a standby by its record WAL comes from the primary's: then
+ * the lock is for what takes it. */
 static int
-wait_for_role(struct receiver *r, struct err *e)
+wait_for_role(const struct receiver *r, struct err *e)
 {
 	while (!rule_may_receive(r->settings, r->cluster)) {
-		r->status.state = "standby";
-		receive_status_show(&r->status, false);
 		if (receive_check_stop(r, e) == -1)
 			return -1;
 		clock_sleep_us(WAIT_STEP_US);
@@ -65,8 +64,6 @@ run_once(struct receiver *r, struct once *once, struct err *e)
 	bool gap;
 
 	*once = (struct once){ RECEIVE_SHUTDOWN, false, false };
-	if (wait_for_role(r, e) == -1)
-		return -1;
 	r->status.state = "connecting";
 	receive_status_show(&r->status, true);
 	if (receive_start(r, e) == -1)
@@ -172,6 +169,9 @@ run_again_and_again(struct receiver *r, struct err *e)
 
 	for (;;) {
 		err_clear(e);
+		r->standby = !rule_may_receive(r->settings, r->cluster);
+		if (r->standby)
+			return 0;
 		rc = run_once(r, &once, e);
 		receive_disconnect(r);
 		if (rc == 0 && once.end == RECEIVE_DONE)
@@ -192,35 +192,59 @@ run_again_and_again(struct receiver *r, struct err *e)
 	}
 }
 
-int
-receive_run(const struct settings *s, const struct cluster_settings *c,
-    const struct receive_options *options, struct err *e)
+/* One turn as the receiver of a primary. */
+static int
+run_locked(struct receiver *r, struct err *e)
 {
-	struct receiver r = { .settings = s, .cluster = c, .options = options };
+	const struct settings *s = r->settings;
+	const struct cluster_settings *c = r->cluster;
 	AUTO_REPO struct repo *repo = NULL;
 	AUTO_FD int lock = -1;
 	int rc;
 
-	if (settings_need_server(c, e) == -1)
-		return -1;
 	lock = cluster_lock(s->state_dir, c->name, "receive", e);
 	if (lock == -1)
 		return -1;
 	repo = repo_open(s->repository, s->state_dir, true, e);
 	if (repo == NULL)
 		return -1;
-	r.repo = repo;
-	if (remote_ack_begin(&r.remote, s, c, e) == -1)
+	r->repo = repo;
+	if (remote_ack_begin(&r->remote, s, c, e) == -1)
 		return -1;
-	rc = receive_status_begin(&r.status, s, c, e);
+	rc = receive_status_begin(&r->status, s, c, e);
 	if (rc == 0)
-		rc = run_again_and_again(&r, e);
-	remote_ack_end(&r.remote);
-	rule_ack_close(&r.ack);
-	receive_status_end(&r.status);
+		rc = run_again_and_again(r, e);
+	remote_ack_end(&r->remote);
+	rule_ack_close(&r->ack);
+	receive_status_end(&r->status);
 	if (rc == -1 && e->kind == ERR_CANCELED) {
 		err_clear(e);
 		return 0;
 	}
 	return rc;
+}
+
+int
+receive_run(const struct settings *s, const struct cluster_settings *c,
+    const struct receive_options *options, struct err *e)
+{
+	int rc;
+
+	if (settings_need_server(c, e) == -1)
+		return -1;
+	for (;;) {
+		struct receiver r = {
+			.settings = s, .cluster = c, .options = options
+		};
+
+		if (wait_for_role(&r, e) == -1) {
+			if (e->kind != ERR_CANCELED)
+				return -1;
+			err_clear(e);
+			return 0;
+		}
+		rc = run_locked(&r, e);
+		if (rc == -1 || !r.standby)
+			return rc;
+	}
 }

@@ -104,6 +104,7 @@ struct receiver {
 	bool after_gap; /* the server no longer has what follows ours */
 	bool gap_told;
 	struct rule_ack ack; /* what the rule of the cluster allows */
+	bool standby;	     /* this site has become one: it ends */
 
 	/* Of one connection: */
 	struct lineage lineage;

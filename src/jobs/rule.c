@@ -337,6 +337,15 @@ promotion_ended(struct rule *r, int64_t now_us)
 		rule_order_end(r, "failed", r->task.err.text, r->task.err.hint);
 }
 
+/* How an order ended. */
+static const char *
+word_of(const struct err *e)
+{
+	return e->kind == ERR_NONE   ? "done"
+	    : e->kind == ERR_REFUSED ? "refused"
+				     : "failed";
+}
+
 static void
 reap(struct rule *r, int64_t now_us)
 {
@@ -358,10 +367,13 @@ reap(struct rule *r, int64_t now_us)
 		r->rejoin_again_us = now_us + AGAIN_US;
 		if (r->order.kind == RULE_ORDER_FAILBACK ||
 		    r->order.kind == RULE_ORDER_SALVAGE)
-			rule_order_end(r,
-			    e->kind == ERR_NONE ? "done" : "failed",
+			rule_order_end(r, word_of(e),
 			    e->kind == ERR_NONE ? r->task.result : e->text,
 			    e->hint);
+		break;
+	case WORK_STOP_NOW:
+		r->look = (struct rule_look){ .boot_us = now_us };
+		r->look_after_us = now_us;
 		break;
 	default:
 		break;

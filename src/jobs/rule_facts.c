@@ -204,11 +204,12 @@ static void
 look_at_server(struct rule *r, int64_t now_us)
 {
 	struct watch_facts f = { .now_us = now_us };
-	bool new_look =
-	    rule_eye_take(&r->eye, r->s, r->c, EYE_TIMEOUT_US, &r->look);
+	struct rule_look look;
 
-	if (!new_look)
+	if (!rule_eye_take(&r->eye, r->s, r->c, EYE_TIMEOUT_US, &look) ||
+	    look.boot_us < r->look_after_us)
 		return;
+	r->look = look;
 	if (r->look.sql == WATCH_SQL_OK)
 		r->stopped_by_us = false;
 	if (now_us < r->watch_us && r->look.sql != WATCH_SQL_OK)

@@ -164,6 +164,7 @@ struct rule {
 	struct rule_place place;
 	struct rule_eye eye;
 	struct rule_look look;
+	int64_t look_after_us; /* what was seen before does not count */
 	struct watch watch;
 	struct watch_result watched;
 	bool stopped_by_us;

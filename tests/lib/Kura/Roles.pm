@@ -18,6 +18,9 @@ package Kura::Roles;
 #	$r->insert(CLUSTER)	one row, numbered; ->rows(CLUSTER) what is there
 #	$r->wait_there		until the standby's site has all that the primary has
 #	$r->one_writer		one check: no two servers take writes
+#	$r->isolate('tokyo')	no other site hears it; ->join_again('tokyo')
+#	$r->wait_with_one_writer(NAME, CODE)	two checks: CODE comes true, and
+#				never do two servers take writes meanwhile
 #	$r->lose('tokyo')	its server and its daemon are killed
 #	$r->events('osaka')	what its daemon has logged
 
@@ -201,6 +204,46 @@ sub wait_there
 	return $self->sites->wait_committed('main', $from, $to, $lsn, 60)
 	    || croak("$to does not have what $from has\n"
 		    . $self->events($from) . $self->events($to));
+}
+
+# Cut a site off from all others, and join it again: its couriers stop.
+sub couriers
+{
+	my ($self, $name, $signal) = @_;
+	my $pids = $self->{couriers}{$name} //= [
+		map { $_->{pid} } grep { $_->{duty} eq 'courier' && $_->{pid} }
+		    @{ $self->status($name)->{duties} } ];
+
+	kill($signal, @$pids);
+	delete $self->{couriers}{$name} if $signal eq 'CONT';
+	return;
+}
+
+sub isolate { return $_[0]->couriers($_[1], 'STOP'); }
+sub join_again { return $_[0]->couriers($_[1], 'CONT'); }
+
+sub status
+{
+	my ($self, $name) = @_;
+	my ($status, $out) = $self->site($name)->pgkura('status', '--json');
+
+	return JSON::PP::decode_json($out);
+}
+
+# Wait, and see all the while that no two servers take writes.
+sub wait_with_one_writer
+{
+	my ($self, $what, $code, $seconds) = @_;
+	my $two = 0;
+	my $came = Kura::wait_until(sub {
+		$two++ if (grep { $self->writes($_) } qw(tokyo osaka)) > 1;
+		return $code->();
+	}, $seconds // 90);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	Test::More::ok($came, $what)
+	    || Test::More::diag($self->events('tokyo'), $self->events('osaka'));
+	return Test::More::is($two, 0, "$what: never two that take writes");
 }
 
 sub lose

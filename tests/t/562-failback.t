@@ -1,0 +1,87 @@
+#!/usr/bin/perl
+# Both sites went on after a failover: the histories are shown, nothing gives way
+# without an order; then the old primary's WAL is kept, only blocks that differ are
+# written, and it follows.  PA11.
+
+use strict;
+use warnings;
+
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Test::More;
+use Kura;
+use Kura::Roles;
+
+my ($major) = grep { $_ >= 15 } Kura::servers();
+plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
+
+my $r = Kura::Roles->new(major => $major);
+my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
+
+$r->primary->psql('CREATE TABLE big AS SELECT g AS a, md5(g::text) AS b'
+	. ' FROM generate_series(1, 100000) g');
+$r->insert($r->primary) for 1 .. 10;
+$r->wait_there;
+
+# ---- what osaka never gets ----
+
+$r->isolate('tokyo');
+$r->primary->psql('INSERT INTO t (a) VALUES (1001), (1002)');
+$r->primary->psql('SELECT pg_switch_wal()');
+$r->primary->psql('INSERT INTO t (a) VALUES (1003)');
+$r->wait_state('osaka', 'peer silent');
+$osaka->pgkura_ok('failover', 'failover', 'main', '--allow-data-loss=all',
+	'--yes');
+$r->wait_server('osaka');
+is($r->rows($r->standby), '10 of 10', 'what was there is there');
+$r->insert($r->standby) for 1 .. 5;
+
+# ---- tokyo is joined again: it hears of the later term ----
+
+$r->join_again('tokyo');
+$r->wait_role('tokyo', 'standby');
+$r->wait_for('the end of the old server', sub { !$r->writes('tokyo') });
+ok(1, 'the old primary, which took writes alone, stops when it hears of it');
+like($r->events('tokyo'), qr/server_stopped/, 'with an event');
+$tokyo->pgkura_fails('and may not start', 1, qr/not the primary|later term/,
+	'may-start', 'main');
+
+# WAL of the new timeline comes here.
+$r->wait_there('osaka', 'tokyo');
+$tokyo->pgkura_fails('diverged histories give way to nobody without an order', 1,
+	qr/have diverged at .*2 transactions that the other site lacks/,
+	'failback', 'main', '--yes');
+ok(!$r->writes('tokyo'), 'nothing was started');
+
+# ---- with an order ----
+
+my $out = $tokyo->pgkura_ok('failback with an order', 'failback', 'main',
+	'--give-way', '--yes');
+my ($written, $kept) = $out =~ /(\d+) blocks written, (\d+) kept/;
+ok(defined $written && $written < $kept,
+	'writes only blocks that differ') or diag($out);
+note($out);
+$r->wait_for('the old primary following', sub {
+	my ($status, $rows) = $r->primary->psql_try(
+		'SELECT coalesce(max(a), 0) || \' of \' || count(*) FROM t');
+	return $status == 0 && $rows eq '15 of 15';
+}, 120);
+ok(1, 'it follows the new history');
+is($r->primary->psql('SELECT count(*) FROM t WHERE a > 1000'), '0',
+	'what only it had has left the cluster');
+my $wal = $tokyo->json('wal', 'list', 'main');
+ok((grep { $_->{timeline} == 1 } @{ $wal->{spans} }),
+	'and is kept as WAL of the old timeline') or diag(explain($wal));
+$r->one_writer('afterwards');
+
+# ---- and all is as before ----
+
+$r->insert($r->standby);
+$r->wait_promotable('tokyo');
+$tokyo->pgkura_ok('switchover home', 'switchover', 'main', '--to=tokyo',
+	'--yes')
+    or diag($r->events('tokyo'), $r->events('osaka'));
+$r->wait_server('tokyo');
+is($r->rows($r->primary), '16 of 16', 'with everything');
+$r->one_writer('at home');
+$r->sites->stop($_) for qw(tokyo osaka);
+done_testing();

@@ -1,0 +1,78 @@
+#!/usr/bin/perl
+# Automatic failover with a witness and a lease: the primary's site is lost, or
+# only cut off; at no time do two servers take writes.
+# HD3 with a witness, PA16, PA19, PA23, PB4.
+
+use strict;
+use warnings;
+
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Test::More;
+use Kura;
+use Kura::Roles;
+
+my ($major) = grep { $_ >= 15 } Kura::servers();
+plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
+
+my $r = Kura::Roles->new(major => $major, witness => 1,
+	cluster => { failover => 'automatic', fence => 'lease',
+		failover_backoff => '0s' });
+my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
+
+$r->wait_role('nagoya', 'witness');
+$r->wait_for('a lease',
+	sub { ($r->role('tokyo')->{now}{lease_left_us} // 0) > 0 });
+ok(1, 'the primary has a lease');
+$tokyo->pgkura_ok('with which its server may start', 'may-start', 'main');
+
+# ---- PA20: the standby is cut off: nothing happens ----
+
+$r->isolate('osaka');
+$r->wait_for('osaka alone', sub {
+	($r->role('osaka')->{now}{state} // '') =~ /alarm|hold|taking/
+});
+$r->insert($r->primary) for 1 .. 5;
+ok(!$r->writes('osaka'), 'a standby that is alone promotes nothing');
+ok($r->writes('tokyo'), 'the primary goes on, with the witness');
+$r->join_again('osaka');
+$r->wait_state('osaka', 'normal');
+$r->wait_there;
+
+# ---- HD3, PB4: the primary's site is lost ----
+
+$r->lose('tokyo');
+$r->wait_with_one_writer('the standby takes over by itself',
+	sub { $r->writes('osaka') });
+is($r->rows($r->standby), '5 of 5', 'with all that was reported durable there');
+like($r->events('osaka'), qr/hold_begins.*taking.*promotion_done/s,
+	'silence, hold, promotion are events');
+$r->insert($r->standby);
+$r->primary->start;	# by somebody who does not ask
+$r->sites->start_daemon('tokyo');
+$r->wait_role('tokyo', 'standby');
+$r->wait_for('the end of the old server', sub { !$r->writes('tokyo') });
+$r->one_writer('the old primary is back');
+$r->wait_there('osaka', 'tokyo');
+$tokyo->pgkura_ok('it is made a standby', 'failback', 'main', '--give-way',
+	'--yes')
+    or diag($r->events('tokyo'));
+$r->wait_promotable('tokyo');
+
+# ---- PA16, PA23: the primary is cut off, and lives ----
+
+$r->wait_for('osaka with a lease',
+	sub { ($r->role('osaka')->{now}{lease_left_us} // 0) > 0 });
+$r->insert($r->standby) for 1 .. 5;
+$r->wait_there('osaka', 'tokyo');
+$r->isolate('osaka');
+$r->wait_with_one_writer('a primary that is cut off stops, the other takes over',
+	sub { $r->writes('tokyo') });
+ok(!$r->writes('osaka'), 'the old one does not write');
+like($r->events('osaka'), qr/server_stopped/, 'and has told why');
+is($r->rows($r->primary), "$r->{n} of $r->{n}", 'nothing is lost');
+$r->insert($r->primary);
+$r->join_again('osaka');
+$r->wait_role('osaka', 'standby');
+$r->one_writer('all are joined again');
+$r->sites->stop($_) for qw(tokyo osaka nagoya);
+done_testing();
