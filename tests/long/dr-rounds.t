@@ -1,0 +1,10 @@
+#!/usr/bin/perl
+# The loss of a site at random moments, failover and the way back, 200 rounds.
+
+use strict;
+use warnings;
+
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Kura::DrRounds;
+
+Kura::DrRounds::run($ENV{PGKURA_ROUNDS} // 200);
