@@ -7,6 +7,12 @@
  *	before its timeline	absent
  *	nothing later is here	absent: WAL ends
  *	something later is here	a hole: wait for it, then fail
+ *	behind a fork, a standby	absent; the fork's own segment: up to the fork
+ *
+ * A standby goes to the newest timeline.  Where the segment of it that holds
+ * the fork is not here yet, it asks for the same one of the timeline before;
+ * what lies in that behind the fork was written by an old primary that nobody
+ * follows, and replaying it would spoil the standby.
  *
  * Absent makes PostgreSQL end recovery, so no failure may look like it.
  */
@@ -135,6 +141,26 @@ judge_absence(const struct fetch *f, uint32_t timeline, uint64_t lsn,
 	return 0;
 }
 
+uint32_t
+fetch_limit(const struct lineage *l, uint32_t timeline, uint64_t lsn)
+{
+	uint32_t bytes = l->facts.segment_bytes, newest;
+	struct timeline_history h = { 0 };
+	uint64_t end = 0;
+	size_t i;
+
+	if (wal_newest_timeline(l, &newest, NULL) == -1 || newest <= timeline ||
+	    wal_read_history(l, newest, &h, NULL, NULL) == -1)
+		return bytes;
+	for (i = 0; i < h.count; i++)
+		if (h.entries[i].timeline == timeline)
+			end = h.entries[i].end_lsn;
+	timeline_history_free(&h);
+	if (end <= lsn)
+		return 0;
+	return end - lsn < bytes ? (uint32_t)(end - lsn) : bytes;
+}
+
 static int
 fetch_segment(const struct fetch *f, uint32_t timeline, uint64_t lsn,
     enum outcome *outcome, struct err *e)
@@ -142,6 +168,7 @@ fetch_segment(const struct fetch *f, uint32_t timeline, uint64_t lsn,
 	uint32_t bytes = f->lineage.facts.segment_bytes;
 	AUTO_FREE uint8_t *data = mem_alloc(bytes);
 	struct err local = ERR_INIT;
+	uint32_t limit;
 	size_t valid;
 
 	if (wal_read_tail(
@@ -152,6 +179,13 @@ fetch_segment(const struct fetch *f, uint32_t timeline, uint64_t lsn,
 		return -1;
 	}
 	*outcome = FETCH_ABSENT;
+	if (f->options->standby) {
+		limit = fetch_limit(&f->lineage, timeline, lsn);
+		if (limit == 0)
+			return 0;
+		if (valid > limit)
+			valid = limit;
+	}
 	if (f->options->standby && valid < bytes &&
 	    is_there_already(f, data, valid))
 		return 0;

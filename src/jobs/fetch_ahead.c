@@ -48,6 +48,7 @@ struct ahead {
 	const struct lineage *l;
 	int parentfd, dirfd, lockfd, notifyfd;
 	unsigned int want; /* how many to keep ready */
+	bool standby;
 	uint32_t timeline; /* of the next to make ready */
 	uint64_t lsn;
 	struct ready ready[READY_MAX]; /* the oldest first */
@@ -212,6 +213,9 @@ make_one(struct ahead *a, uint32_t timeline)
 	struct ready r;
 
 	(void)wal_name(timeline, a->lsn, a->l->facts.segment_bytes, r.name);
+	if (a->standby &&
+	    fetch_limit(a->l, timeline, a->lsn) < a->l->facts.segment_bytes)
+		return false;
 	if (wal_read_segment(a->l, r.name, a->data, NULL) == -1 ||
 	    fetch_put_file(a->dirfd, r.name, a->data, a->l->facts.segment_bytes,
 		true, NULL) == -1)
@@ -340,6 +344,7 @@ fetch_ahead_begin(const struct fetch_options *options, const struct lineage *l,
 	AUTO_FD int lock = -1;
 
 	a.want = how_many(options->ahead, l->facts.segment_bytes);
+	a.standby = options->standby;
 	a.timeline = timeline;
 	a.lsn = lsn + l->facts.segment_bytes;
 	if (mkdirat(dirfd, FOLDER, 0700) == -1 && errno != EEXIST)

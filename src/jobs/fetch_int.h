@@ -19,6 +19,10 @@
 int fetch_put_file(int dirfd, const char *name, const void *data, size_t len,
     bool sync, struct err *e);
 
+/* How much of a segment lies on the way to the newest timeline: all of it, what
+ * is before the fork, or nothing (0). */
+uint32_t fetch_limit(const struct lineage *l, uint32_t timeline, uint64_t lsn);
+
 /*
  * The segment at lsn was fetched into the folder dirfd: see to it that a process
  * keeps the next ones ready there.  Best effort.
