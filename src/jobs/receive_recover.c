@@ -4,7 +4,8 @@
  * Open segments of a timeline follow each other.  All but the last were full,
  * and so may be the last: they are stored.  A full one is right when the
  * record that crosses its end goes on in the next; the last one waits until
- * the server has sent that again.
+ * the server has sent that again.  One that begins with the broken end of a
+ * record is dropped: it comes again.
  */
 
 #include <stdio.h>
@@ -120,6 +121,34 @@ store_full(const struct left *f, const char *name, struct err *e)
 	return remove_open(f, name, e);
 }
 
+/* Does segment i begin with the broken end of a record?  Then that is damage, as
+ * the segment before was stored when its last record was seen to its end, or the
+ * server said nothing more: whoever sends WAL sends all of it again. */
+static bool
+begins_broken(const struct left *f, size_t i)
+{
+	uint32_t timeline, len;
+	uint64_t lsn;
+
+	return wal_name_parse(
+		   f->names[i], f->l->facts.segment_bytes, &timeline, &lsn) &&
+	    wal_tail_raw(f->l, f->names[i], f->data, &len, NULL) == 1 &&
+	    !wal_fits_before(f->l, timeline, lsn, f->data, len);
+}
+
+/* Forget segment i and what is behind it. */
+static int
+drop_broken(const struct left *f, size_t i, struct err *e)
+{
+	log_event(LOG_LEVEL_WARNING, "wal_open_damaged",
+	    "the WAL segment that was being received begins with a broken "
+	    "record; it is received again",
+	    "cluster", f->l->cluster, "segment", f->names[i], NULL);
+	if (remove_open(f, f->names[i], e) == -1)
+		return -1;
+	return drop_behind(f, i, e);
+}
+
 /* Store segment i if it is full and right. */
 static int
 recover_one(const struct left *f, size_t i, struct err *e)
@@ -130,6 +159,8 @@ recover_one(const struct left *f, size_t i, struct err *e)
 
 	if (stored != 0)
 		return stored == 1 ? remove_open(f, name, e) : -1;
+	if (begins_broken(f, i))
+		return drop_broken(f, i, e);
 	found = wal_tail_open(f->l, name, NULL, &valid, e);
 	if (found == 1)
 		found = wal_tail_raw(f->l, name, f->data, &len, e);

@@ -33,28 +33,29 @@ timeline_before(const struct lineage *l, uint32_t timeline, uint64_t lsn)
 }
 
 /*
- * Bytes of s from the start of the page in which its last record ends: all of
- * it when none ends there (*whole), 0 when no record can cross its end.
+ * *take: bytes of s from the start of the page in which its last record ends:
+ * all of it when none ends there (*whole), 0 when no record can cross its end.
  */
-static uint32_t
-seed_bytes(const struct walstored *s, bool *whole)
+static int
+seed_bytes(const struct walstored *s, uint32_t *take, bool *whole)
 {
 	struct walindex x;
 	uint64_t end;
-	uint32_t take = 0, bytes = walstored_header(s)->segment_bytes;
+	uint32_t bytes = walstored_header(s)->segment_bytes;
 
 	*whole = false;
+	*take = 0;
 	if (walstored_index(s, &x, NULL) == -1)
-		return 0;
+		return -1;
 	end = x.summary.last_record_end_lsn;
 	if (!x.summary.has_switch) {
 		*whole = end <= x.summary.start_lsn;
-		take = *whole ? bytes
-			      : (uint32_t)(x.summary.end_lsn - end +
-				    (end - 1) % WAL_PAGE_BYTES + 1);
+		*take = *whole ? bytes
+			       : (uint32_t)(x.summary.end_lsn - end +
+				     (end - 1) % WAL_PAGE_BYTES + 1);
 	}
 	walindex_free(&x);
-	return take;
+	return 0;
 }
 
 static void
@@ -86,9 +87,11 @@ seed_from(const struct lineage *l, uint32_t *timeline, uint64_t start_lsn,
 	s = walstored_open(l, walstored_key(l, name, key), NULL);
 	if (s == NULL)
 		return -1;
-	take = seed_bytes(s, &whole);
-	if (take == 0 ||
-	    walstored_read(
+	if (seed_bytes(s, &take, &whole) == -1)
+		return -1;
+	if (take == 0)
+		return 0; /* a record begins behind it */
+	if (walstored_read(
 		s, bytes - take, take, buf_reserve(&plain, take), NULL) == -1)
 		return -1;
 	prepend(seed, plain.data, take);
@@ -179,6 +182,24 @@ wal_check_segment(const struct lineage *l, uint32_t timeline,
 }
 
 /* ---- prefixes ---- */
+
+bool
+wal_fits_before(const struct lineage *l, uint32_t timeline, uint64_t start_lsn,
+    const uint8_t *data, uint32_t len)
+{
+	AUTO_BUF struct buf seed = BUF_INIT;
+	AUTO_WALINDEXER struct walindexer *ix = NULL;
+	struct err e = ERR_INIT;
+
+	wal_seed(l, timeline, start_lsn, &seed);
+	if (seed.len == 0)
+		return true;
+	ix = indexer_after(l, timeline, start_lsn, &seed, NULL);
+	if (ix == NULL || !walindexer_in_record(ix))
+		return true;
+	return walindexer_feed(ix, data, len, &e) == 0 ||
+	    e.kind == ERR_CONFLICT || walindexer_valid_end(ix) > start_lsn;
+}
 
 /* len without the zeros at the end, up to the next multiple of 8. */
 static uint32_t

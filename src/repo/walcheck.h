@@ -37,6 +37,12 @@ int wal_check_segment(const struct lineage *l, uint32_t timeline,
     uint64_t start_lsn, const uint8_t *data, struct walindex *x,
     bool *fits_before, struct err *e);
 
+/* False when a record that crosses start_lsn, a segment's start, is broken: its
+ * beginning is in the repository, stored, and its end is in the len bytes at
+ * data. */
+bool wal_fits_before(const struct lineage *l, uint32_t timeline,
+    uint64_t start_lsn, const uint8_t *data, uint32_t len);
+
 /*
  * How many of the len bytes at data, from start_lsn on, are WAL: up to the end
  * of the last whole record; when there is none, up to the first bytes that

@@ -75,6 +75,43 @@ subtest 'records longer than segments' => sub {
 	reads($site, 'they can be read');
 };
 
+# A byte of the open segment turns over in the record that began in the segment
+# before, which is stored: the slot still has it.
+subtest 'damage in a record that crosses into the open segment' => sub {
+	my ($primary, $site) = start(1);
+	$site->pgkura_ok('a repository', 'init');
+	my $receiver = receive($primary, $site);
+	$primary->switch_wal;
+	$primary->psql("SELECT pg_logical_emit_message(true, 'long',
+		repeat('x', 1500000))");
+	$primary->psql('INSERT INTO t VALUES (1)');
+	$site->wait_wal('main', $primary->lsn);
+	my ($open, $left);
+	ok(Kura::wait_until(sub {
+			($open, $left) = glob($site->repo . '/*/*/wal/open/*');
+			return defined $open && !defined $left;
+		}), 'all but the last segment is stored');
+	$receiver->kill('KILL');
+	$receiver->wait(10);
+
+	open(my $f, '+<', $open) or die $!;
+	seek($f, 1000, 0);
+	read($f, my $byte, 1);
+	seek($f, 1000, 0);
+	print {$f} $byte ^ "\x01";
+	close($f) or die $!;
+	$receiver = receive($primary, $site);
+	$primary->psql('INSERT INTO t VALUES (2)');
+	$site->wait_wal('main', $primary->lsn);
+	like($receiver->err, qr/begins with a broken record; it is received again/,
+		'the receiver says so');
+	is(scalar(spans($site)), 1, 'and there is no hole');
+	reads($site, 'all can be read, up to the end');
+	$receiver->kill('TERM');
+	is($receiver->wait(30), 0, 'it goes on');
+	$primary->stop;
+};
+
 subtest 'segments of 64 MB' => sub {
 	my ($primary, $site) = start(64);
 	$site->pgkura_ok('a repository', 'init');

@@ -157,6 +157,70 @@ check_broken_border(void)
 	    e.text);
 }
 
+/* Damage where the last record of a stored segment ends in the open one. */
+static void
+check_broken_start(void)
+{
+	AUTO_WALMAKER struct walmaker m;
+	struct err e = ERR_INIT;
+	static const uint32_t lens[] = { 100000, SEGMENT_BYTES };
+	size_t i;
+
+	make(&m);
+	for (i = 0; i < COUNT_OF(lens); i++) {
+		forget_all();
+		tap_ok(wal_scratch_store(&lineage, &m, 0, &e),
+		    "a stored segment (%s)", e.text);
+		leave(2, wal_segment_of(&m, 1), lens[i]);
+		tap_ok(
+		    receive_recover(&lineage, 1, &e) == 0 && open_count() == 1,
+		    "the open one behind it stays (%s)", e.text);
+		leave(2, wal_segment_of(&m, 1), 100);
+		tap_ok(
+		    receive_recover(&lineage, 1, &e) == 0 && open_count() == 1,
+		    "also where the record does not end yet (%s)", e.text);
+		m.out.data[SEGMENT_BYTES + 50] ^= 1;
+		leave(2, wal_segment_of(&m, 1), lens[i]);
+		tap_ok(receive_recover(&lineage, 1, &e) == 0 &&
+			open_count() == 0 &&
+			!is_stored(2, wal_segment_of(&m, 1)),
+		    "damage at its start, %u bytes: it is to come again (%s)",
+		    lens[i], e.text);
+		m.out.data[SEGMENT_BYTES + 50] ^= 1;
+		m.out.data[SEGMENT_BYTES + 90000] ^= 1;
+		leave(2, wal_segment_of(&m, 1), lens[i]);
+		tap_ok(
+		    receive_recover(&lineage, 1, &e) == 0 && open_count() == 1,
+		    "damage behind is cut off where it is (%s)", e.text);
+		m.out.data[SEGMENT_BYTES + 90000] ^= 1;
+	}
+}
+
+/* The same when the record is the first behind a switch. */
+static void
+check_broken_start_behind_switch(void)
+{
+	AUTO_WALMAKER struct walmaker m;
+	struct err e = ERR_INIT;
+
+	walmaker_init(&m, 15, AT(1));
+	(void)wal_noop(&m, 500);
+	wal_switch(&m);
+	(void)wal_noop(&m, SEGMENT_BYTES + SEGMENT_BYTES / 2);
+	wal_fill(&m, AT(4));
+	forget_all();
+	tap_ok(wal_scratch_store(&lineage, &m, 0, &e) &&
+		wal_scratch_store(&lineage, &m, 1, &e),
+	    "one record fills a segment behind a switch (%s)", e.text);
+	leave(3, wal_segment_of(&m, 2), SEGMENT_BYTES - 10000);
+	tap_ok(receive_recover(&lineage, 1, &e) == 0 && open_count() == 1,
+	    "what is right stays (%s)", e.text);
+	m.out.data[2 * SEGMENT_BYTES + 5000] ^= 1;
+	leave(3, wal_segment_of(&m, 2), SEGMENT_BYTES - 10000);
+	tap_ok(receive_recover(&lineage, 1, &e) == 0 && open_count() == 0,
+	    "damage where it ends is to come again (%s)", e.text);
+}
+
 /* A record over three segments, all zeros. */
 static void
 check_giant_record(void)
@@ -239,6 +303,8 @@ main(void)
 	check_read_as_it_is();
 	check_switch();
 	check_broken_border();
+	check_broken_start();
+	check_broken_start_behind_switch();
 	check_giant_record();
 	check_stored_already();
 	check_other_timelines();
