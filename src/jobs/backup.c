@@ -48,11 +48,12 @@ check_space(const struct settings *s, struct err *e)
 	if (bytes >= s->min_free_bytes)
 		return 0;
 	(void)err_set(e, ERR_REFUSED,
-	    "repository \"%s\" has %s free, min_free is %s", s->repository,
-	    size_text(bytes, have), size_text(s->min_free_bytes, need));
+	    "repository \"%s\" has %s free, min_free_bytes is %s",
+	    s->repository, size_text(bytes, have),
+	    size_text(s->min_free_bytes, need));
 	return err_hint(e,
 	    "Make room, let \"pgkura expire\" remove old backups, or lower "
-	    "min_free.");
+	    "min_free_bytes.");
 }
 
 static int
