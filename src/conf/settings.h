@@ -109,6 +109,7 @@ struct peer_settings {
 	unsigned int beat_misses;  /* 5 */
 	uint64_t quota_bytes;	   /* of what it may store here; 0 none */
 	int64_t protect_us;	   /* nothing younger is removed here */
+	int64_t keep_lacking_us;   /* what it lacks stays here so long; 7 d */
 };
 
 struct settings {

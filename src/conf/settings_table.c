@@ -404,6 +404,11 @@ const struct option settings_options[] = {
 	    .example = "30d",
 	    .what = "What came from that site is not removed here before it is "
 	    "this old, whatever that site says." },
+	{ "keep_lacking", PEER(keep_lacking_us), .type = OPTION_INTERVAL,
+	    .min = 0, .max = 36600 * DAY_US, .initial = "7d",
+	    .example = "2d",
+	    .what = "Backups and WAL that go to that site and that it still "
+	    "lacks are not expired here before they are this old." },
 };
 /* clang-format on */
 const size_t settings_option_count = COUNT_OF(settings_options);

@@ -158,6 +158,10 @@ judge_rpo(struct alarms *a, const struct settings *s,
 		    str(one, "cluster"), p->name,
 		    clock_interval(now_us - since, late));
 	}
+	json_array_foreach(json_object_get(v, "accepts"), i,
+	    one) if (str(one, "why")[0] != '\0')(void)
+	    snprintf(refused, sizeof(refused), "%s: %.220s",
+		str(one, "cluster"), str(one, "why"));
 	set(a, ALARM_RPO_EXCEEDED, p->name, text);
 	set(a, ALARM_REPLICATION_REFUSED, p->name, refused);
 }

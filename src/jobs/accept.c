@@ -24,7 +24,6 @@
 
 #define HAVE_NAMES_MAX 4000 /* in one message */
 #define FACTS_MAX      ((size_t)1 << 16)
-#define KEYS_MAX       64
 
 struct accept {
 	struct courier *courier;
@@ -47,7 +46,8 @@ struct accept {
 	uint64_t source_lsn; /* the end of the peer's WAL */
 	char newest[BACKUP_ID_BYTES];
 	uint64_t object_bytes;
-	char why[200]; /* no WAL comes, since */
+	char why[200];	   /* no WAL comes, since */
+	char no_room[200]; /* for objects, since */
 };
 
 /* ---- opening ---- */
@@ -73,7 +73,7 @@ find_cluster(const struct courier *c, const char *name, struct err *e)
 }
 
 static int
-add_keys(struct courier *c, const json_t *m, struct err *e)
+add_keys(struct accept *a, const json_t *m, struct err *e)
 {
 	const json_t *keys, *key;
 	uint8_t public_key[SIGN_PUBLIC_BYTES];
@@ -81,7 +81,7 @@ add_keys(struct courier *c, const json_t *m, struct err *e)
 
 	if (json_need_array(m, "keys", &keys, e) == -1)
 		return -1;
-	if (json_array_size(keys) > KEYS_MAX)
+	if (json_array_size(keys) > LINEAGE_KEYS_MAX)
 		return err_set(e, ERR_CORRUPT, "too many keys");
 	json_array_foreach(keys, i, key)
 	{
@@ -89,9 +89,14 @@ add_keys(struct courier *c, const json_t *m, struct err *e)
 		    hex_decode(json_string_value(key), public_key,
 			sizeof(public_key)) == -1)
 			return err_set(e, ERR_CORRUPT, "a malformed key");
-		if (repo_add_key(courier_repo(c), public_key,
-			courier_peer(c)->name, e) == -1)
+		if (lineage_add_key(&a->lineage, public_key,
+			courier_peer(a->courier)->name, e) == 0)
+			continue;
+		if (e->kind != ERR_REFUSED)
 			return -1;
+		/* What it signs is refused; the rest may come. */
+		courier_complain(
+		    a->courier, "accept_refused", a->cluster->name, e);
 	}
 	return 0;
 }
@@ -183,9 +188,9 @@ accept_new(struct courier *c, uint64_t journal, const json_t *m, struct err *e)
 	a->courier = c;
 	a->journal = journal;
 	a->receive_lock = -1;
-	if (open_lineage(a, m, e) == 0 && add_keys(c, m, e) == 0) {
-		a->keeper = keeper_new(
-		    &a->lineage, courier_peer(c)->name, courier_wake, c);
+	if (open_lineage(a, m, e) == 0 && add_keys(a, m, e) == 0) {
+		a->keeper = keeper_new(&a->lineage, courier_peer(c)->name,
+		    courier_room(c), courier_wake, c);
 		if (say_what_is_here(a, e) == 0)
 			return a;
 	}
@@ -220,6 +225,12 @@ uint64_t
 accept_journal(const struct accept *a)
 {
 	return a->journal;
+}
+
+const char *
+accept_cluster(const struct accept *a)
+{
+	return a->cluster->name;
 }
 
 /* ---- WAL ---- */
@@ -264,6 +275,10 @@ begin_wal(struct accept *a, const json_t *m, uint64_t *from_lsn, bool *later,
 	struct receive_plan plan = { 0 };
 
 	end_wal(a);
+	if (allowance_check_wal(courier_room(a->courier), e) == -1) {
+		*later = e->kind == ERR_TRANSIENT;
+		return -1;
+	}
 	a->receive_lock = cluster_lock(courier_settings(a->courier)->state_dir,
 	    a->cluster->name, "receive", e);
 	*later = a->receive_lock == -1 && e->kind == ERR_TRANSIENT;
@@ -395,6 +410,8 @@ accept_message(struct accept *a, const char *what, const json_t *m)
 int
 accept_chunk(struct accept *a, const struct link_chunk *c, struct err *e)
 {
+	allowance_wal(courier_room(a->courier),
+	    a->wal != NULL && c->stream == a->wal_body ? c->len : 0);
 	if (a->wal != NULL && c->stream == a->wal_body)
 		return accept_wal_chunk(a->wal, c->offset, c->data, c->len, e);
 	a->object_bytes += c->len;
@@ -411,20 +428,28 @@ tell_kept(struct accept *a, const struct keeper_result *r)
 		[KEPT_PART] = "part",
 		[KEPT_DONE] = "done",
 		[KEPT_NOT_YET] = "not_yet",
+		[KEPT_NO_ROOM] = "no_room",
 		[KEPT_REFUSED] = "refused",
 		[KEPT_DAMAGED] = "damaged" };
 	json_t *m = courier_message("kept", a->journal);
+	struct err e;
 
 	json_set_u64(m, "body", r->body);
 	json_set_str(m, "what", words[r->what]);
 	json_set_u64(m, "offset", r->offset);
 	if (r->err.kind != ERR_NONE)
 		json_set_str(m, "why", r->err.text);
+	if (r->what == KEPT_NO_ROOM)
+		(void)snprintf(
+		    a->no_room, sizeof(a->no_room), "%.199s", r->err.text);
+	else if (r->what == KEPT_WANTED || r->what == KEPT_DONE)
+		a->no_room[0] = '\0';
 	courier_send(a->courier, m);
-	if (r->what == KEPT_REFUSED || r->what == KEPT_DAMAGED)
-		log_event(LOG_LEVEL_ERROR, "accept_refused", r->err.text,
-		    "cluster", a->cluster->name, "peer",
-		    courier_peer(a->courier)->name, NULL);
+	if (r->what == KEPT_REFUSED || r->what == KEPT_DAMAGED) {
+		e = r->err;
+		courier_complain(
+		    a->courier, "accept_refused", a->cluster->name, &e);
+	}
 }
 
 /* All that the peer had at its last stamp is durable here: note until when. */
@@ -461,9 +486,12 @@ tell_wal(struct accept *a)
 		a->told = st;
 	}
 	if (st.err.kind == ERR_NONE)
+		(void)allowance_check_wal(courier_room(a->courier), &st.err);
+	if (st.err.kind == ERR_NONE)
 		return;
 	failed = st.err;
-	log_error("accept_wal_failed", &failed);
+	courier_complain(
+	    a->courier, "accept_wal_failed", a->cluster->name, &failed);
 	(void)snprintf(a->why, sizeof(a->why), "%.199s", failed.text);
 	end_wal(a);
 	m = courier_message("wal_no", a->journal);
@@ -498,8 +526,9 @@ accept_status(const struct accept *a, json_t *out)
 	json_set_str(out, "cluster", a->cluster->name);
 	json_set_str(out, "lineage", a->lineage.name);
 	json_set_str(out, "state", a->wal == NULL ? "waiting" : "accepting");
-	if (a->why[0] != '\0')
-		json_set_str(out, "why", a->why);
+	if (a->why[0] != '\0' || a->no_room[0] != '\0')
+		json_set_str(
+		    out, "why", a->why[0] != '\0' ? a->why : a->no_room);
 	if (a->timeline != 0) {
 		json_set_u64(out, "timeline", a->timeline);
 		json_set_str(

@@ -10,7 +10,8 @@
 #include "repo/walknown.h"
 #include "repo/waltail.h"
 
-#define QUEUE_ITEMS 65536
+#define QUEUE_ITEMS	 65536
+#define EARLY_PIECES_MAX 16384
 
 /* Bytes of the compressed stream; without any: the end of the timeline. */
 struct piece {
@@ -31,6 +32,8 @@ struct accept_wal {
 	void *arg;
 	/* Of the caller: what came too early, by offset. */
 	struct piece *early;
+	size_t early_count;
+	uint64_t early_bytes;
 	uint64_t next_offset; /* the first that is not queued */
 	uint64_t end_offset;  /* of the timeline; UINT64_MAX: not known */
 	pthread_mutex_t lock; /* guards: */
@@ -235,6 +238,8 @@ hand_on(struct accept_wal *a)
 
 	while ((p = a->early) != NULL && p->offset <= a->next_offset) {
 		a->early = p->next;
+		a->early_count--;
+		a->early_bytes -= p->len;
 		if (p->offset < a->next_offset) {
 			free(p); /* again */
 			continue;
@@ -259,7 +264,10 @@ accept_wal_chunk(struct accept_wal *a, uint64_t offset, const uint8_t *data,
 	struct piece **at, *p;
 
 	accept_wal_state(a, &st);
-	if (offset > st.consumed + 2 * ACCEPT_WAL_WINDOW || len == 0)
+	/* Pieces that lie over each other count too. */
+	if (offset > st.consumed + 2 * ACCEPT_WAL_WINDOW || len == 0 ||
+	    a->early_bytes > 2 * ACCEPT_WAL_WINDOW ||
+	    a->early_count > EARLY_PIECES_MAX)
 		return err_set(e, ERR_CORRUPT,
 		    "the peer sends more WAL than it was told to");
 	if (offset < a->next_offset)
@@ -272,6 +280,8 @@ accept_wal_chunk(struct accept_wal *a, uint64_t offset, const uint8_t *data,
 	p = piece_new(offset, data, len);
 	p->next = *at;
 	*at = p;
+	a->early_count++;
+	a->early_bytes += len;
 	hand_on(a);
 	return 0;
 }

@@ -29,12 +29,17 @@
 #include "link/handover.h"
 #include "link/keys.h"
 
-#define TICK_MS	      20
-#define STATUS_US     CLOCK_SECOND_US
-#define PATHS_US      (CLOCK_SECOND_US / 5)
-#define MESSAGE_NAME  24
-#define JOURNALS_MAX  512
-#define SHIP_AGAIN_US (5 * CLOCK_SECOND_US)
+#define TICK_MS	     20
+#define STATUS_US    CLOCK_SECOND_US
+#define PATHS_US     (CLOCK_SECOND_US / 5)
+#define MESSAGE_NAME 24
+#define JOURNALS_MAX 512
+/* Bytes of messages that the peer has not taken. */
+#define UNSENT_MAX ((size_t)64 << 20)
+/* Openings at once, besides one a cluster; then one a second. */
+#define OPENS_MAX      64
+#define COMPLAINTS_MAX 20 /* a minute */
+#define SHIP_AGAIN_US  (5 * CLOCK_SECOND_US)
 
 struct courier {
 	const struct settings *settings;
@@ -42,6 +47,7 @@ struct courier {
 	struct repo *repo;
 	struct link *link;
 	struct sign_key *key;
+	struct allowance *room;
 	bool session;
 	struct ship **ships; /* by cluster of the settings; NULL none */
 	struct accept **accepts;
@@ -51,7 +57,11 @@ struct courier {
 	int handover_fd;
 	char *status_path;
 	int64_t status_us, ship_us, paths_us;
-	struct err err; /* ends the session */
+	double opens; /* that the peer may still do */
+	int64_t opens_us;
+	unsigned int complaints; /* in the minute since */
+	int64_t complaints_us;
+	struct err err; /* of the peer's doing: no reason to go on */
 };
 
 /* ---- for ship and accept ---- */
@@ -74,6 +84,12 @@ courier_repo(const struct courier *c)
 	return c->repo;
 }
 
+struct allowance *
+courier_room(const struct courier *c)
+{
+	return c->room;
+}
+
 json_t *
 courier_message(const char *what, uint64_t journal)
 {
@@ -91,8 +107,40 @@ courier_send(struct courier *c, json_t *m)
 
 	json_write(m, &text);
 	json_decref(m);
-	if (c->session)
-		link_send(c->link, text.data, text.len);
+	if (!c->session)
+		return;
+	link_send(c->link, text.data, text.len);
+	if (link_unsent(c->link) > UNSENT_MAX && c->err.kind == ERR_NONE)
+		(void)err_set(&c->err, ERR_TRANSIENT,
+		    "site \"%s\" does not take what it is told", c->peer->name);
+}
+
+void
+courier_complain(
+    struct courier *c, const char *event, const char *cluster, struct err *e)
+{
+	int64_t now_us = clock_boot_us();
+	char more[16];
+
+	if (now_us - c->complaints_us >= 60 * CLOCK_SECOND_US) {
+		(void)snprintf(more, sizeof(more), "%u",
+		    c->complaints > COMPLAINTS_MAX
+			? c->complaints - COMPLAINTS_MAX
+			: 0);
+		if (c->complaints > COMPLAINTS_MAX)
+			log_event(LOG_LEVEL_ERROR, "peer_complaints",
+			    "more went wrong with the other site than is told",
+			    "peer", c->peer->name, "more", more, NULL);
+		c->complaints = 0;
+		c->complaints_us = now_us;
+	}
+	if (c->complaints++ >= COMPLAINTS_MAX) {
+		err_clear(e);
+		return;
+	}
+	log_event(LOG_LEVEL_ERROR, event, e->text, "cluster", cluster, "peer",
+	    c->peer->name, NULL);
+	err_clear(e);
 }
 
 uint64_t
@@ -197,17 +245,42 @@ find_accept(const struct courier *c, uint64_t journal)
 	return NULL;
 }
 
+/* Of one cluster there is one: two would write to the same places. */
 static void
-drop_accept(struct courier *c, uint64_t journal)
+drop_accepts(struct courier *c, uint64_t journal, const char *cluster)
 {
 	size_t i;
 
-	for (i = 0; i < c->accept_count; i++)
-		if (accept_journal(c->accepts[i]) == journal) {
-			accept_free(c->accepts[i]);
-			c->accepts[i] = c->accepts[--c->accept_count];
-			return;
-		}
+	for (i = c->accept_count; i-- > 0;) {
+		struct accept *a = c->accepts[i];
+
+		if (accept_journal(a) != journal &&
+		    strcmp(accept_cluster(a), cluster) != 0)
+			continue;
+		accept_free(a);
+		c->accepts[i] = c->accepts[--c->accept_count];
+	}
+}
+
+/* Each opening reads folders and begins a thread: not without end. */
+static bool
+may_open(struct courier *c)
+{
+	double most = OPENS_MAX + (double)c->settings->cluster_count;
+	int64_t now_us = clock_boot_us();
+
+	c->opens += (double)(now_us - c->opens_us) / (double)CLOCK_SECOND_US;
+	c->opens_us = now_us;
+	if (c->opens > most)
+		c->opens = most;
+	if (c->opens < 1) {
+		(void)err_set(&c->err, ERR_TRANSIENT,
+		    "site \"%s\" opens clusters again and again",
+		    c->peer->name);
+		return false;
+	}
+	c->opens--;
+	return true;
 }
 
 static void
@@ -216,12 +289,19 @@ open_accept(struct courier *c, uint64_t journal, const json_t *m)
 	struct err e = ERR_INIT;
 	struct accept *a;
 
-	drop_accept(c, journal);
+	const char *cluster = json_string_value(json_object_get(m, "cluster"));
+
+	if (!may_open(c))
+		return;
+	drop_accepts(c, journal, cluster == NULL ? "" : cluster);
 	if (c->accept_count >= JOURNALS_MAX)
 		return;
 	a = accept_new(c, journal, m, &e);
 	if (a == NULL) {
-		log_error("accept_refused", &e);
+		courier_complain(c, "accept_refused",
+		    cluster != NULL && cluster_name_valid(cluster) ? cluster
+								   : "",
+		    &e);
 		return;
 	}
 	c->accepts = mem_rearray(
@@ -242,7 +322,7 @@ on_message(void *arg, const uint8_t *data, size_t len)
 
 	if (m == NULL || json_need_text(m, "m", what, sizeof(what), &e) == -1 ||
 	    json_need_u64(m, "j", &journal, &e) == -1) {
-		log_error("message_malformed", &e);
+		courier_complain(c, "message_malformed", "", &e);
 		return;
 	}
 	if (strcmp(what, "rule") == 0) {
@@ -497,6 +577,10 @@ run(struct courier *c, struct err *e)
 
 		if (child_check_stop(e) == -1)
 			return -1;
+		if (c->err.kind != ERR_NONE) {
+			*e = c->err;
+			return -1;
+		}
 		p[0].revents = p[1].revents = 0;
 		if (link_run(c->link, p, COUNT_OF(p), TICK_MS, e) == -1)
 			return -1;
@@ -556,6 +640,8 @@ open_all(struct courier *c, struct err *e)
 	c->repo = repo_open(s->repository, s->state_dir, true, e);
 	if (c->repo == NULL)
 		return -1;
+	c->room =
+	    allowance_new(s, c->peer, store_local_path(repo_store(c->repo)));
 	c->key = key_load(s->state_dir, true, e);
 	if (c->key == NULL ||
 	    peer_read(s->state_dir, c->peer->name, &known, e) == -1)
@@ -588,6 +674,7 @@ courier_run(
 	link_free(c.link);
 	courier_rule_free(c.rules);
 	sign_key_free(c.key);
+	allowance_free(c.room);
 	repo_close(c.repo);
 	if (c.handover_fd != -1)
 		(void)close(c.handover_fd);

@@ -33,6 +33,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "conf/settings.h"
+#include "jobs/allowance.h"
 #include "link/link.h"
 #include "repo/repo.h"
 
@@ -45,9 +46,13 @@ struct accept;
 const struct settings *courier_settings(const struct courier *c);
 const struct peer_settings *courier_peer(const struct courier *c);
 struct repo *courier_repo(const struct courier *c);
+struct allowance *courier_room(const struct courier *c); /* of the peer */
 /* A message of journal j, to add to and hand to courier_send(), which frees. */
 json_t *courier_message(const char *what, uint64_t journal);
 void courier_send(struct courier *c, json_t *m);
+/* Tell of what the peer did wrong, but not of all that it can do in a minute. */
+void courier_complain(
+    struct courier *c, const char *event, const char *cluster, struct err *e);
 /* A number for a body that we send; its high bits are those of its journal. */
 #define BODY_JOURNAL_SHIFT 48
 uint64_t courier_new_body(struct courier *c, uint64_t journal);
@@ -79,6 +84,7 @@ struct accept *
 accept_new(struct courier *c, uint64_t journal, const json_t *m, struct err *e);
 void accept_free(struct accept *a);
 uint64_t accept_journal(const struct accept *a);
+const char *accept_cluster(const struct accept *a);
 bool accept_message(struct accept *a, const char *what, const json_t *m);
 /* 1 taken, 0 not of this journal, -1 the session cannot go on. */
 int accept_chunk(struct accept *a, const struct link_chunk *c, struct err *e);

@@ -127,7 +127,7 @@ read_one(
 	(void)snprintf(k.id, sizeof(k.id), "%s", id);
 	(void)snprintf(name, sizeof(name), "report \"%s\"", id);
 	digest_of(&text, k.sha256);
-	rc = repo_check_signature(l->repo, &text, name, &why);
+	rc = lineage_check_signature(l, &text, name, &why);
 	if (rc == 0 && is_other_mark(&text))
 		return 0;
 	if (rc == 0)

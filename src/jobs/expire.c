@@ -23,11 +23,13 @@
 #include "base/strmap.h"
 #include "conf/list.h"
 #include "jobs/jobs.h"
+#include "jobs/pin.h"
 #include "repo/walarchive.h"
 
 #define WHY_BYTES 160
 
 struct expiry {
+	struct pin pin;
 	const struct settings *settings;
 	const struct cluster_settings *cluster;
 	struct lineage lineage;
@@ -203,6 +205,7 @@ why_kept(const struct expiry *x, const struct root *r, size_t newer,
 {
 	const struct cluster_settings *c = x->cluster;
 	char age[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES];
+	char use_text[PIN_WHY_BYTES];
 	const char *use;
 
 	why[0] = '\0';
@@ -222,6 +225,9 @@ why_kept(const struct expiry *x, const struct root *r, size_t newer,
 		    clock_interval(protect_us(x), text));
 	else if ((use = why_in_use(x, r->id)) != NULL)
 		(void)snprintf(why, WHY_BYTES, "%s", use);
+	else if (pin_lacks(x->settings, c, &x->lineage, r->id,
+		     x->now_us - r->finished_us, use_text))
+		(void)snprintf(why, WHY_BYTES, "%s", use_text);
 	return why;
 }
 
@@ -297,8 +303,8 @@ judge_withdrawn(struct expiry *x, struct err *e)
 			    "its grace time is over");
 			if (!x->dry_run)
 				rc = store_remove(s, key, e);
-		} else if (repo_check_signature(
-			       x->lineage.repo, &text, key, e) == -1 ||
+		} else if (lineage_check_signature(
+			       &x->lineage, &text, key, e) == -1 ||
 		    root_decode(&r, text.data, text.len, e) == -1) {
 			rc = -1;
 		} else {
@@ -346,19 +352,42 @@ first_needed(void *arg, uint32_t timeline)
 	return timeline > newest || (!known && timeline > 1) ? 0 : first;
 }
 
+static uint64_t
+first_pinned(void *arg, uint32_t timeline)
+{
+	const struct expiry *x = arg;
+
+	return timeline < x->pin.timeline ? UINT64_MAX
+	    : timeline > x->pin.timeline  ? 0
+					  : x->pin.lsn;
+}
+
 static int
 judge_wal(struct expiry *x, struct err *e)
 {
+	struct wal_expire_limits limits;
 	uint64_t segments = 0, bytes = 0;
-	char text[SIZE_TEXT_BYTES];
+	char text[SIZE_TEXT_BYTES], at[LSN_TEXT_BYTES], age[CLOCK_TEXT_BYTES];
 
 	if (x->start_count == 0) {
 		item(x, false, mem_strdup("WAL"), "there is no backup yet");
 		return 0;
 	}
-	if (wal_expire(&x->lineage, first_needed, x, x->dry_run, &segments,
-		&bytes, e) == -1)
+	pin_read(x->settings, x->cluster, &x->lineage, &x->pin);
+	limits = (struct wal_expire_limits){ .keep = first_needed,
+		.arg = x,
+		.protect_since_us =
+		    protect_us(x) == 0 ? INT64_MAX : x->now_us - protect_us(x),
+		.pin = x->pin.peer[0] == '\0' ? NULL : first_pinned,
+		.pin_since_us = x->now_us - x->pin.keep_us };
+	if (wal_expire(
+		&x->lineage, &limits, x->dry_run, &segments, &bytes, e) == -1)
 		return -1;
+	if (x->pin.peer[0] != '\0')
+		item(x, false,
+		    mem_printf("WAL from %s on", lsn_text(x->pin.lsn, at)),
+		    "site \"%s\" lacks it; kept for %s", x->pin.peer,
+		    clock_interval(x->pin.keep_us, age));
 	x->result->wal_segments = segments;
 	x->result->bytes += bytes;
 	if (segments > 0)

@@ -1,5 +1,6 @@
 #include "jobs/keeper.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #define NOTE_BYTES  ((uint64_t)16 << 20)
 #define PART_BYTES  ((uint64_t)1 << 20)
 #define QUEUE_ITEMS 4096
+/* Of one body, apart from each other: lanes are not so far apart. */
+#define RANGES_MAX 8192
 
 /* What is there of a body: [from, to) of its bytes. */
 struct range {
@@ -35,6 +38,7 @@ struct body {
 	int fd;
 	struct range *ranges; /* sorted, apart from each other */
 	size_t range_count;
+	uint64_t reserved;    /* of the allowance */
 	uint64_t noted, told; /* prefix that was synced, that was reported */
 };
 
@@ -52,6 +56,7 @@ struct item {
 struct keeper {
 	struct lineage lineage;
 	char peer[64];
+	struct allowance *room;
 	void (*notify)(void *arg);
 	void *arg;
 	struct queue *queue;
@@ -156,6 +161,7 @@ drop(struct keeper *k, struct body *b)
 		;
 	*p = b->next;
 	k->body_count--;
+	allowance_release(k->room, b->reserved);
 	if (b->fd != -1)
 		(void)close(b->fd);
 	free(b->ranges);
@@ -166,6 +172,14 @@ static struct store *
 store_of(const struct keeper *k)
 {
 	return repo_store(k->lineage.repo);
+}
+
+/* The folder of all that is on its way to the lineage from this peer. */
+static void
+staging_of(const struct keeper *k, char out[STORE_KEY_BYTES])
+{
+	(void)snprintf(out, STORE_KEY_BYTES, "incoming/%s/%s.%s", k->peer,
+	    k->lineage.cluster, k->lineage.name);
 }
 
 /* Make the prefix durable and note how long it is. */
@@ -216,6 +230,53 @@ forget_staging(const struct keeper *k, const struct body *b)
 	(void)file_rmtree_at(AT_FDCWD, path, NULL);
 }
 
+/* Two bodies must never write to one file: when the first has become the
+ * object, the second would write into it. */
+static bool
+is_coming(const struct keeper *k, const struct body *b)
+{
+	const struct body *o;
+
+	for (o = k->bodies; o != NULL; o = o->next)
+		if (o != b &&
+		    ((b->number != 0 && o->number == b->number) ||
+			strcmp(o->folder, b->folder) == 0 ||
+			strcmp(o->name, b->name) == 0))
+			return true;
+	return false;
+}
+
+/*
+ * What was left on its way is kept to go on from, but not without end: of so
+ * many folders the oldest goes that nobody sends now.
+ */
+static void
+sweep_staging(const struct keeper *k)
+{
+	char prefix[STORE_KEY_BYTES], **names = NULL;
+	struct body oldest = { 0 }, one = { 0 };
+	int64_t oldest_us = INT64_MAX;
+	struct store_info info;
+	size_t count, i;
+
+	staging_of(k, prefix);
+	if (store_list(store_of(k), prefix, &names, &count, NULL) == -1)
+		return;
+	for (i = 0; count > KEEPER_STAGED_MAX && i < count; i++) {
+		(void)snprintf(one.folder, sizeof(one.folder), "%.300s/%.32s",
+		    prefix, names[i]);
+		if (is_coming(k, &one) ||
+		    store_stat(store_of(k), one.folder, &info, NULL) == -1 ||
+		    info.mtime_us >= oldest_us)
+			continue;
+		oldest_us = info.mtime_us;
+		oldest = one;
+	}
+	store_names_free(names);
+	if (oldest.folder[0] != '\0')
+		forget_staging(k, &oldest);
+}
+
 static int
 open_staging(struct keeper *k, struct body *b, struct err *e)
 {
@@ -227,6 +288,7 @@ open_staging(struct keeper *k, struct body *b, struct err *e)
 
 	if (file_mkdirs_at(AT_FDCWD, folder, 0700, e) == -1)
 		return -1;
+	sweep_staging(k);
 	b->fd = file_open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0600, e);
 	if (b->fd == -1)
 		return -1;
@@ -282,14 +344,18 @@ bytes_max(enum object_kind kind)
 static int
 check_offer(const struct keeper *k, const struct body *b, struct err *e)
 {
-	if (b->kind == OBJECT_NONE)
+	/* Facts come with "open", and only so. */
+	if (b->kind == OBJECT_NONE || b->kind == OBJECT_FACTS)
 		return err_set(e, ERR_REFUSED,
 		    "\"%.100s\" is no object that may be sent", b->name);
 	if (b->bytes == 0 || b->bytes > bytes_max(b->kind))
 		return err_set(e, ERR_REFUSED,
 		    "object \"%s\" of %llu bytes is not accepted", b->name,
 		    (unsigned long long)b->bytes);
-	if (k->body_count >= KEEPER_BODIES_MAX)
+	if (is_coming(k, b))
+		return err_set(e, ERR_REFUSED,
+		    "object \"%s\" is on its way already", b->name);
+	if (k->body_count > KEEPER_BODIES_MAX)
 		return err_set(
 		    e, ERR_REFUSED, "too many objects are offered at once");
 	return 0;
@@ -338,10 +404,12 @@ finish(struct keeper *k, struct body *b)
 		what = KEPT_DAMAGED;
 		forget_staging(k, b);
 	} else if (file_sync_fd(b->fd, b->staging, &e) == -1) {
-		what = KEPT_DAMAGED;
+		what = e.sys_errno == ENOSPC ? KEPT_NO_ROOM : KEPT_DAMAGED;
 	} else if (keeper_commit(
 		       &k->lineage, b->kind, b->name, b->staging, &e) == -1) {
-		what = e.kind == ERR_TRANSIENT ? KEPT_NOT_YET : KEPT_REFUSED;
+		what = e.kind == ERR_TRANSIENT ? KEPT_NOT_YET
+		    : e.sys_errno == ENOSPC    ? KEPT_NO_ROOM
+					       : KEPT_REFUSED;
 		if (e.kind == ERR_CONFLICT || e.kind == ERR_CORRUPT)
 			forget_staging(k, b);
 	} else {
@@ -353,12 +421,32 @@ finish(struct keeper *k, struct body *b)
 
 /* ---- what comes ---- */
 
+static int
+reserve(struct keeper *k, struct body *b, struct err *e)
+{
+	uint64_t bytes = b->bytes - prefix_of(b);
+
+	if (allowance_reserve(k->room, bytes, e) == -1)
+		return -1;
+	b->reserved = bytes;
+	return 0;
+}
+
+static void
+note_arrived(struct keeper *k, struct body *b, uint64_t bytes)
+{
+	if (bytes > b->reserved)
+		bytes = b->reserved; /* again */
+	b->reserved -= bytes;
+	allowance_arrived(k->room, bytes);
+}
+
 static void
 on_offer(struct keeper *k, const struct item *it)
 {
 	struct body *b = mem_zalloc(sizeof(*b));
 	struct err e = ERR_INIT;
-	char hex[SHA256_HEX_BYTES];
+	char hex[SHA256_HEX_BYTES], prefix[STORE_KEY_BYTES];
 	const char *slash;
 	int here;
 
@@ -371,22 +459,29 @@ on_offer(struct keeper *k, const struct item *it)
 	sha256_hex(b->sha256, hex);
 	/* The last part is the object's own: a segment says what it is. */
 	slash = strrchr(b->name, '/');
+	staging_of(k, prefix);
 	(void)snprintf(
-	    b->folder, sizeof(b->folder), "incoming/%s/%.32s", k->peer, hex);
-	(void)snprintf(b->staging, sizeof(b->staging), "%.200s/%.200s",
+	    b->folder, sizeof(b->folder), "%.300s/%.32s", prefix, hex);
+	(void)snprintf(b->staging, sizeof(b->staging), "%.350s/%.100s",
 	    b->folder, slash == NULL ? "object" : slash + 1);
 	b->next = k->bodies;
 	k->bodies = b;
 	k->body_count++;
 	if (check_offer(k, b, &e) == -1 || (here = is_here(k, b, &e)) == -1 ||
 	    (here == 0 && open_staging(k, b, &e) == -1)) {
-		say(k, b->number, KEPT_REFUSED, 0, &e);
+		say(k, b->number,
+		    e.sys_errno == ENOSPC ? KEPT_NO_ROOM : KEPT_REFUSED, 0, &e);
 		drop(k, b);
 	} else if (here == 1) {
 		say(k, b->number, KEPT_DONE, b->bytes, NULL);
 		drop(k, b);
 	} else if (prefix_of(b) == b->bytes) {
 		finish(k, b);
+	} else if (reserve(k, b, &e) == -1) {
+		say(k, b->number,
+		    e.kind == ERR_TRANSIENT ? KEPT_NOT_YET : KEPT_NO_ROOM, 0,
+		    &e);
+		drop(k, b);
 	} else {
 		say(k, b->number, KEPT_WANTED, prefix_of(b), NULL);
 	}
@@ -407,12 +502,21 @@ on_chunk(struct keeper *k, const struct item *it)
 		drop(k, b);
 		return;
 	}
-	if (file_pwrite_all(
-		b->fd, it->data, it->len, it->offset, b->staging, &e) == -1) {
-		say(k, b->number, KEPT_DAMAGED, 0, &e);
+	if (b->range_count > RANGES_MAX) {
+		(void)err_set(&e, ERR_REFUSED,
+		    "object \"%s\" comes in too many pieces", b->name);
+		say(k, b->number, KEPT_REFUSED, 0, &e);
 		drop(k, b);
 		return;
 	}
+	if (file_pwrite_all(
+		b->fd, it->data, it->len, it->offset, b->staging, &e) == -1) {
+		say(k, b->number,
+		    e.sys_errno == ENOSPC ? KEPT_NO_ROOM : KEPT_DAMAGED, 0, &e);
+		drop(k, b);
+		return;
+	}
+	note_arrived(k, b, it->len);
 	add_range(b, it->offset, it->offset + it->len);
 	if (prefix_of(b) == b->bytes) {
 		finish(k, b);
@@ -450,13 +554,14 @@ run(void *arg)
 }
 
 struct keeper *
-keeper_new(const struct lineage *l, const char *peer, void (*notify)(void *arg),
-    void *arg)
+keeper_new(const struct lineage *l, const char *peer, struct allowance *room,
+    void (*notify)(void *arg), void *arg)
 {
 	struct keeper *k = mem_zalloc(sizeof(*k));
 
 	k->lineage = *l;
 	(void)snprintf(k->peer, sizeof(k->peer), "%s", peer);
+	k->room = room;
 	k->notify = notify;
 	k->arg = arg;
 	k->queue = queue_new(QUEUE_ITEMS);

@@ -6,7 +6,7 @@
  *
  *	offered -> wanted from an offset -> chunks, in any order -> digest -> kept
  *
- * Bytes go to incoming/<peer>/<digest>/ in the repository; how much of them is
+ * Bytes go to incoming/<peer>/<lineage>/<digest>/ in the repository; how much of them is
  * durable stands beside it (".have"), so that an interrupted object goes on
  * where it was.  It gets its name when all of it is there, durable and right;
  * a backup only when all that it needs is here.  Nothing that is here already
@@ -22,17 +22,20 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "codec/digest.h"
+#include "jobs/allowance.h"
 #include "repo/repo.h"
 
 /* Bytes of one object from bodies of one site, in memory at most. */
 #define KEEPER_QUEUE_MAX  ((size_t)64 << 20)
-#define KEEPER_BODIES_MAX 256
+#define KEEPER_BODIES_MAX 64
+/* Of one lineage on its way or left there, half sent. */
+#define KEEPER_STAGED_MAX 128
 
 struct keeper;
 
-/* notify is called from the thread when there is a result. */
+/* notify is called from the thread when there is a result.  room may be NULL. */
 struct keeper *keeper_new(const struct lineage *l, const char *peer,
-    void (*notify)(void *arg), void *arg);
+    struct allowance *room, void (*notify)(void *arg), void *arg);
 /* What has arrived stays for the next time. */
 void keeper_free(struct keeper *k);
 AUTO_DEFINE(struct keeper, keeper_free);
@@ -50,6 +53,7 @@ enum kept {
 	KEPT_PART,    /* offset bytes of it are written */
 	KEPT_DONE,    /* it is here, durable */
 	KEPT_NOT_YET, /* a backup whose needs are not here; offer it again */
+	KEPT_NO_ROOM, /* err: offer it again */
 	KEPT_REFUSED, /* err: do not offer it again */
 	KEPT_DAMAGED  /* err: other bytes than its digest says; offer again */
 };

@@ -9,8 +9,9 @@
 #include "repo/walarchive.h"
 #include "repo/walstored.h"
 
-#define SEGMENT_LEVEL 3
-#define SEAL_BYTES    (sizeof("# crc32c 01234567\n") - 1)
+#define SEGMENT_LEVEL  3
+#define MARK_BYTES_MAX ((size_t)1 << 20)
+#define SEAL_BYTES     (sizeof("# crc32c 01234567\n") - 1)
 
 static int
 slurp(const struct lineage *l, const char *staging, size_t max, struct buf *out,
@@ -161,7 +162,7 @@ commit_backup(const struct lineage *l, const char *name, const char *staging,
 
 	root_init(&r);
 	if (slurp(l, staging, ROOT_BYTES_MAX, &text, e) == -1 ||
-	    repo_check_signature(l->repo, &text, name, e) == -1 ||
+	    lineage_check_signature(l, &text, name, e) == -1 ||
 	    root_decode(&r, text.data, text.len, e) == -1)
 		return -1;
 	if (strcmp(r.id, name + strlen("backups/")) != 0 ||
@@ -170,6 +171,19 @@ commit_backup(const struct lineage *l, const char *name, const char *staging,
 		return err_set(e, ERR_CORRUPT,
 		    "\"%s\" is backup \"%s\" of another name", name, r.id);
 	if (check_packs(l, &r, e) == -1 || check_wal(l, &r, e) == -1)
+		return -1;
+	return move(l, staging, name, e);
+}
+
+/* Reports of drills and what was said of them: signed, as backups are. */
+static int
+commit_mark(const struct lineage *l, const char *name, const char *staging,
+    struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+
+	if (slurp(l, staging, MARK_BYTES_MAX, &text, e) == -1 ||
+	    lineage_check_signature(l, &text, name, e) == -1)
 		return -1;
 	return move(l, staging, name, e);
 }
@@ -189,8 +203,9 @@ commit(const struct lineage *l, enum object_kind kind, const char *name,
 		    l, name, staging, kind == OBJECT_PARTIAL, e);
 	case OBJECT_BACKUP:
 		return commit_backup(l, name, staging, e);
-	case OBJECT_PACK:
 	case OBJECT_MARK:
+		return commit_mark(l, name, staging, e);
+	case OBJECT_PACK:
 		return move(l, staging, name, e);
 	case OBJECT_NONE:
 		break;

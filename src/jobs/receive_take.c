@@ -136,7 +136,15 @@ static int
 end_segment(struct stream *s, struct err *e)
 {
 	struct wal_open *o = s->current->open;
+	char at[LSN_TEXT_BYTES];
 
+	/* A server sends what was written: zeros only behind a switch. */
+	if (walindexer_at_zeros(s->ix)) {
+		s->spoiled = true;
+		return err_set(e, ERR_CORRUPT,
+		    "WAL ends at %s, and what was sent behind it is none",
+		    lsn_text(walindexer_valid_end(s->ix), at));
+	}
 	/* Of one that has a file, only a little is left to sync. */
 	if (wal_open_synced_end(o) > s->current->start_lsn &&
 	    wal_open_sync(o, e) == -1)

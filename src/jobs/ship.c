@@ -13,11 +13,14 @@
 #include "base/mem.h"
 #include "codec/digest.h"
 #include "conf/list.h"
+#include "jobs/pin.h"
 #include "jobs/ship_int.h"
+#include "repo/keyset.h"
 #include "repo/walknown.h"
 
 #define SCAN_US	 CLOCK_SECOND_US
 #define STAMP_US CLOCK_SECOND_US
+#define PIN_US	 (5 * CLOCK_SECOND_US)
 /* Of so many WAL chunks in a row one gives way to another object. */
 #define WAL_TURNS 5
 
@@ -50,31 +53,41 @@ ship_free(struct ship *s)
 	free(s);
 }
 
+static void
+put_keys(json_t *list, const struct keyset *k)
+{
+	char hex[2 * SIGN_PUBLIC_BYTES + 1];
+	size_t i;
+
+	for (i = 0; i < k->count; i++) {
+		if (json_array_size(list) >= LINEAGE_KEYS_MAX)
+			return;
+		hex_encode(k->keys[i], SIGN_PUBLIC_BYTES, hex);
+		(void)json_array_append_new(list, json_string(hex));
+	}
+}
+
 int
 ship_open(struct ship *s, struct err *e)
 {
 	AUTO_BUF struct buf facts = BUF_INIT;
-	const uint8_t(*keys)[SIGN_PUBLIC_BYTES];
-	char hex[2 * SIGN_PUBLIC_BYTES + 1];
+	AUTO_KEYSET struct keyset others = { 0 };
 	json_t *m, *list;
-	size_t i, count;
 
 	ship_objects_reset(s);
 	ship_wal_reset(s);
 	s->objects.newest[0] = '\0';
 	s->opened = s->ready = false;
-	if (lineage_facts_text(&s->lineage, &facts, e) == -1)
+	if (lineage_facts_text(&s->lineage, &facts, e) == -1 ||
+	    lineage_keys(&s->lineage, &others, e) == -1)
 		return -1;
 	m = courier_message("open", s->journal);
 	json_set_str(m, "cluster", s->lineage.cluster);
 	json_set_str(m, "lineage", s->lineage.name);
 	json_set_str(m, "facts", buf_str(&facts));
 	list = json_array();
-	count = repo_keys(s->lineage.repo, &keys);
-	for (i = 0; i < count; i++) {
-		hex_encode(keys[i], SIGN_PUBLIC_BYTES, hex);
-		(void)json_array_append_new(list, json_string(hex));
-	}
+	put_keys(list, repo_keys(s->lineage.repo));
+	put_keys(list, &others);
 	(void)json_object_set_new(m, "keys", list);
 	courier_send(s->courier, m);
 	s->opened = true;
@@ -203,9 +216,36 @@ send_stamp(struct ship *s)
 	courier_send(s->courier, m);
 }
 
+/* Expire is to know what the peer has (pin.h): when it has moved, but not at
+ * each record. */
+static void
+note_pin(struct ship *s, int64_t now_us)
+{
+	struct err e = ERR_INIT;
+
+	if (s->wal.timeline == 0 || now_us - s->pin_us < PIN_US ||
+	    (s->wal.durable_lsn == s->pin_lsn &&
+		s->wal.timeline == s->pin_timeline &&
+		strcmp(s->objects.newest, s->pin_newest) == 0))
+		return;
+	s->pin_us = now_us;
+	if (pin_write(courier_settings(s->courier), s->cluster->name,
+		courier_peer(s->courier)->name, s->lineage.name,
+		s->wal.timeline, s->wal.durable_lsn, s->objects.newest,
+		&e) == -1) {
+		log_error("ship_failed", &e);
+		return;
+	}
+	s->pin_lsn = s->wal.durable_lsn;
+	s->pin_timeline = s->wal.timeline;
+	(void)snprintf(
+	    s->pin_newest, sizeof(s->pin_newest), "%s", s->objects.newest);
+}
+
 static int
 scan(struct ship *s, int64_t now_us, struct err *e)
 {
+	note_pin(s, now_us);
 	if (ship_objects_scan(s, now_us, e) == -1)
 		return -1;
 	return ship_wal_scan(s, now_us, e);
@@ -296,8 +336,9 @@ ship_status(const struct ship *s, json_t *out)
 	    !s->ready		       ? "refused"
 		: w->state == WAL_IDLE ? "waiting"
 				       : "shipping");
-	if (s->why[0] != '\0')
-		json_set_str(out, "why", s->why);
+	if (s->why[0] != '\0' || s->no_room[0] != '\0')
+		json_set_str(
+		    out, "why", s->why[0] != '\0' ? s->why : s->no_room);
 	if (w->timeline != 0) {
 		json_set_u64(out, "timeline", w->timeline);
 		json_set_str(out, "committed", lsn_text(w->durable_lsn, text));

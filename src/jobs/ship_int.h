@@ -87,10 +87,15 @@ struct ship {
 	struct lineage lineage;
 	bool opened, ready; /* asked; answered, and we may */
 	char why[200];	    /* why not */
+	char no_room[200];  /* for objects there; "" */
 	struct ship_objects objects;
 	struct ship_wal wal;
 	unsigned int turn; /* WAL chunks in a row */
-	int64_t scan_us, stamp_us;
+	int64_t scan_us, stamp_us, pin_us;
+	/* What pin.h was told: */
+	uint64_t pin_lsn;
+	uint32_t pin_timeline;
+	char pin_newest[BACKUP_ID_BYTES];
 	uint64_t echo; /* the peer's clock, as it said last */
 	struct ship_stamp stamps[SHIP_STAMPS];
 	size_t stamp_count; /* ever; the last SHIP_STAMPS are kept */

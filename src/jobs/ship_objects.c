@@ -21,6 +21,7 @@
 #define AGAIN_US      (2 * CLOCK_SECOND_US)
 /* A backup that could not be taken so often: ask anew what is there. */
 #define WAITS_MAX 30
+#define HAVE_MAX  ((size_t)4000000)
 
 static char here[] = "here"; /* what strmap holds: only whether */
 
@@ -181,8 +182,16 @@ ship_objects_have(struct ship *s, const json_t *m)
 
 	if (o->have == NULL)
 		o->have = strmap_new();
-	json_array_foreach(names, i, name) if (json_is_string(name))(void)
-	    strmap_put(o->have, json_string_value(name), here);
+	json_array_foreach(names, i, name)
+	{
+		/* What is more than any repository has is no list of names. */
+		if (strmap_count(o->have) >= HAVE_MAX)
+			return;
+		if (json_is_string(name) &&
+		    json_string_length(name) < STORE_KEY_BYTES)
+			(void)strmap_put(
+			    o->have, json_string_value(name), here);
+	}
 }
 
 static bool
@@ -454,6 +463,17 @@ refused(struct ship *s, struct ship_body *b, const char *why)
 	drop(s, b);
 }
 
+/* There is no room there, or again some: people see it by s->no_room. */
+static void
+note_room(struct ship *s, const char *what, const char *why)
+{
+	if (strcmp(what, "no_room") == 0)
+		(void)snprintf(s->no_room, sizeof(s->no_room), "%s",
+		    why == NULL ? "the other site has no room" : why);
+	else if (strcmp(what, "wanted") == 0 || strcmp(what, "done") == 0)
+		s->no_room[0] = '\0';
+}
+
 void
 ship_objects_kept(struct ship *s, const json_t *m)
 {
@@ -468,6 +488,7 @@ ship_objects_kept(struct ship *s, const json_t *m)
 	b = find(s, number);
 	if (b == NULL || s->objects.have == NULL)
 		return;
+	note_room(s, what, why);
 	if (strcmp(what, "done") == 0) {
 		done(s, b);
 	} else if (strcmp(what, "wanted") == 0 && offset <= b->bytes &&

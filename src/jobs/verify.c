@@ -261,7 +261,7 @@ check_withdrawn(struct verify *v, struct err *e)
 		(void)lineage_key(&v->lineage, key, "withdrawn/%s", ids[i]);
 		v->result->objects++;
 		if (store_get(s, key, ROOT_BYTES_MAX, &text, e) == -1 ||
-		    repo_check_signature(v->lineage.repo, &text, key, e) == -1)
+		    lineage_check_signature(&v->lineage, &text, key, e) == -1)
 			rc = verify_finding_or_stop(v, key, e);
 	}
 	store_names_free(ids);

@@ -63,7 +63,7 @@ root_read(
 		}
 		return -1;
 	}
-	if (repo_check_signature(l->repo, &text, name, e) == -1)
+	if (lineage_check_signature(l, &text, name, e) == -1)
 		return -1;
 	if (root_decode(r, text.data, text.len, e) == -1)
 		return err_ctx(e, "%s", name);

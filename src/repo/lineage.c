@@ -14,10 +14,15 @@
 #include "base/json.h"
 #include "base/le.h"
 #include "base/mem.h"
+#include "repo/keyset.h"
 #include "repo/repo.h"
 
 #define FACTS_BYTES_MAX	  ((size_t)1 << 16)
 #define FACTS_RECORDS_MAX 10000
+#define SEGMENT_BYTES_MAX ((uint32_t)1 << 30)
+#define BLOCK_BYTES_MAX	  32768u
+/* Of one cluster, from another site: pg_upgrade and wal fork make one each. */
+#define LINEAGES_MAX 64
 
 bool
 cluster_name_valid(const char *name)
@@ -152,10 +157,13 @@ facts_decode(
 	f->version_num = (int)version;
 	if (f->major < 13 || f->major > 99 ||
 	    f->segment_bytes < ((uint32_t)1 << 20) ||
-	    (f->segment_bytes & (f->segment_bytes - 1)) != 0)
+	    f->segment_bytes > SEGMENT_BYTES_MAX ||
+	    (f->segment_bytes & (f->segment_bytes - 1)) != 0 ||
+	    f->block_bytes == 0 || f->block_bytes > BLOCK_BYTES_MAX)
 		return err_set(e, ERR_CORRUPT,
-		    "%s says version %d and WAL segments of %u bytes", name,
-		    f->major, f->segment_bytes);
+		    "%s says version %d, WAL segments of %u bytes, blocks of "
+		    "%u",
+		    name, f->major, f->segment_bytes, f->block_bytes);
 	return 0;
 }
 
@@ -330,6 +338,50 @@ lineage_facts_text(const struct lineage *l, struct buf *out, struct err *e)
 }
 
 int
+lineage_keys(const struct lineage *l, struct keyset *out, struct err *e)
+{
+	char folder[STORE_KEY_BYTES];
+
+	return keyset_read(out, repo_store(l->repo),
+	    lineage_key(l, folder, "keys"), LINEAGE_KEYS_MAX, e);
+}
+
+int
+lineage_add_key(const struct lineage *l,
+    const uint8_t public_key[SIGN_PUBLIC_BYTES], const char *whose,
+    struct err *e)
+{
+	AUTO_KEYSET struct keyset known = { 0 };
+	char folder[STORE_KEY_BYTES];
+
+	if (keyset_has(repo_keys(l->repo), public_key))
+		return 0;
+	if (lineage_keys(l, &known, e) == -1)
+		return -1;
+	return keyset_add(&known, repo_store(l->repo),
+	    lineage_key(l, folder, "keys"), LINEAGE_KEYS_MAX, public_key, whose,
+	    e);
+}
+
+/* May one more be made? */
+static int
+check_room(const struct repo *r, const char *cluster, struct err *e)
+{
+	char **names = NULL;
+	size_t count;
+
+	if (lineage_list(r, cluster, &names, &count, e) == -1)
+		return -1;
+	store_names_free(names);
+	if (count >= LINEAGES_MAX)
+		return err_set(e, ERR_REFUSED,
+		    "cluster \"%s\" has %zu lineages here, and no more are "
+		    "taken from another site",
+		    cluster, count);
+	return 0;
+}
+
+int
 lineage_adopt(const struct repo *r, const char *cluster, const char *name,
     const struct buf *facts, struct lineage *l, struct err *e)
 {
@@ -354,6 +406,8 @@ lineage_adopt(const struct repo *r, const char *cluster, const char *name,
 	there = *l;
 	if (facts_read(&there, &number, e) == -1)
 		return -1;
+	if (number == 0 && check_room(r, cluster, e) == -1)
+		return -1;
 	if (number == 0)
 		return store_put(repo_store(r),
 		    lineage_key(l, key, "cluster/1"), facts->data, facts->len,
@@ -370,7 +424,8 @@ lineage_adopt(const struct repo *r, const char *cluster, const char *name,
 }
 
 /* What makes one lineage newer than another: its newest backup's id, else the
- * time it was first recorded, in the same form. */
+ * time it was first recorded, in the same form; one that holds no WAL either is
+ * older than all: another site may have opened it and sent nothing. */
 static int
 lineage_age(const struct lineage *l, char out[CLOCK_TEXT_BYTES], struct err *e)
 {
@@ -387,6 +442,12 @@ lineage_age(const struct lineage *l, char out[CLOCK_TEXT_BYTES], struct err *e)
 		(void)snprintf(out, CLOCK_TEXT_BYTES, "%s", ids[count - 1]);
 	store_names_free(ids);
 	if (count > 0)
+		return 0;
+	if (store_list(repo_store(l->repo), lineage_key(l, key, "wal"), &ids,
+		&count, e) == -1)
+		return -1;
+	store_names_free(ids);
+	if (count == 0)
 		return 0;
 	if (store_stat(repo_store(l->repo), lineage_key(l, key, "cluster/1"),
 		&info, e) == -1)

@@ -13,13 +13,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "codec/digest.h"
+#include "repo/keyset.h"
 
 #define REPO_FILE_MAX  ((size_t)1 << 16)
 #define REPO_KEYS_MAX  1000
 #define SIGN_KEY_FILE  "sign.key"
 #define SIGNATURE_WORD "ed25519 "
-#define KEY_NAME_HASH  8 /* bytes of its SHA-256 that name a key */
-#define KEY_NAME_BYTES (2 * KEY_NAME_HASH + 1)
 
 struct repo {
 	struct store *store;
@@ -28,8 +27,7 @@ struct repo {
 	uint64_t block_key;
 	struct sign_key *key; /* ours, NULL when only reading */
 	char key_name[KEY_NAME_BYTES];
-	uint8_t (*keys)[SIGN_PUBLIC_BYTES]; /* keys/1 is keys[0] */
-	size_t key_count;
+	struct keyset keys;
 };
 
 #define SEAL_LINE_BYTES (sizeof("\ncrc32c 01234567\n") - 1)
@@ -138,50 +136,6 @@ read_repo_file(struct repo *r, struct err *e)
 	return 0;
 }
 
-/* A key has the same name in every repository that knows it. */
-static void
-key_name(const uint8_t public_key[SIGN_PUBLIC_BYTES], char out[KEY_NAME_BYTES])
-{
-	uint8_t digest[SHA256_BYTES];
-
-	sha256_of(public_key, SIGN_PUBLIC_BYTES, digest);
-	hex_encode(digest, KEY_NAME_HASH, out);
-}
-
-/* keys/1, keys/2, ... without a hole. */
-static int
-read_keys(struct repo *r, struct err *e)
-{
-	char name[32];
-
-	for (;;) {
-		AUTO_BUF struct buf text = BUF_INIT;
-		AUTO_JSON json_t *j = NULL;
-
-		(void)snprintf(
-		    name, sizeof(name), "keys/%zu", r->key_count + 1);
-		if (store_get(r->store, name, REPO_FILE_MAX, &text, e) == -1) {
-			if (e->kind != ERR_NOT_FOUND)
-				return -1;
-			err_clear(e);
-			return 0;
-		}
-		if (r->key_count == REPO_KEYS_MAX)
-			return err_set(e, ERR_CORRUPT,
-			    "repository has more than %d keys", REPO_KEYS_MAX);
-		r->keys =
-		    mem_rearray(r->keys, r->key_count + 1, sizeof(r->keys[0]));
-		if (repo_check_seal(&text, name, e) == -1)
-			return -1;
-		j = json_parse(text.data, text.len, name, e);
-		if (j == NULL ||
-		    json_need_hex(j, "ed25519", r->keys[r->key_count],
-			SIGN_PUBLIC_BYTES, e) == -1)
-			return -1;
-		r->key_count++;
-	}
-}
-
 /* Read our signing key; ERR_NOT_FOUND when there is none yet. */
 static int
 read_sign_key(struct repo *r, const char *path, struct err *e)
@@ -233,51 +187,10 @@ load_sign_key(struct repo *r, const char *state_dir, struct err *e)
 	return read_sign_key(r, path, e);
 }
 
-static bool
-knows_key(const struct repo *r, const uint8_t public_key[SIGN_PUBLIC_BYTES])
+const struct keyset *
+repo_keys(const struct repo *r)
 {
-	size_t i;
-
-	for (i = 0; i < r->key_count; i++)
-		if (memcmp(r->keys[i], public_key, SIGN_PUBLIC_BYTES) == 0)
-			return true;
-	return false;
-}
-
-int
-repo_add_key(struct repo *r, const uint8_t public_key[SIGN_PUBLIC_BYTES],
-    const char *whose, struct err *e)
-{
-	char name[32], when[CLOCK_TEXT_BYTES];
-
-	while (!knows_key(r, public_key)) {
-		AUTO_JSON json_t *j = json_object();
-		AUTO_BUF struct buf text = BUF_INIT;
-
-		json_set_hex(j, "ed25519", public_key, SIGN_PUBLIC_BYTES);
-		json_set_str(j, "site", whose);
-		json_set_str(j, "added", clock_utc(clock_now_us(), when));
-		json_write(j, &text);
-		repo_seal_text(&text);
-		(void)snprintf(
-		    name, sizeof(name), "keys/%zu", r->key_count + 1);
-		if (store_put(r->store, name, text.data, text.len, e) == -1) {
-			if (e->kind != ERR_CONFLICT)
-				return -1;
-			err_clear(
-			    e); /* another process was first: look again */
-		}
-		if (read_keys(r, e) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-size_t
-repo_keys(const struct repo *r, const uint8_t (**keys)[SIGN_PUBLIC_BYTES])
-{
-	*keys = (const uint8_t(*)[SIGN_PUBLIC_BYTES])r->keys;
-	return r->key_count;
+	return &r->keys;
 }
 
 /* Our public key is among the repository's. */
@@ -287,8 +200,9 @@ publish_key(struct repo *r, struct err *e)
 	uint8_t public_key[SIGN_PUBLIC_BYTES];
 
 	sign_key_public(r->key, public_key);
-	key_name(public_key, r->key_name);
-	return repo_add_key(r, public_key, "this site", e);
+	keyset_name(public_key, r->key_name);
+	return keyset_add(&r->keys, r->store, "keys", REPO_KEYS_MAX, public_key,
+	    "this site", e);
 }
 
 struct repo *
@@ -304,7 +218,8 @@ repo_open(
 			(void)err_hint(e, "Make one with \"pgkura init\".");
 		return NULL;
 	}
-	if (read_repo_file(r, e) == -1 || read_keys(r, e) == -1)
+	if (read_repo_file(r, e) == -1 ||
+	    keyset_read(&r->keys, r->store, "keys", REPO_KEYS_MAX, e) == -1)
 		return NULL;
 	if (for_writing &&
 	    (load_sign_key(r, state_dir, e) == -1 || publish_key(r, e) == -1))
@@ -319,7 +234,7 @@ repo_close(struct repo *r)
 		return;
 	store_close(r->store);
 	sign_key_free(r->key);
-	free(r->keys);
+	keyset_free(&r->keys);
 	free(r->url);
 	free(r);
 }
@@ -365,21 +280,6 @@ repo_sign(const struct repo *r, struct buf *document, struct err *e)
 	return 0;
 }
 
-/* The key of that name, NULL when it is not here. */
-static const uint8_t *
-find_key(const struct repo *r, const char *name)
-{
-	char one[KEY_NAME_BYTES];
-	size_t i;
-
-	for (i = 0; i < r->key_count; i++) {
-		key_name(r->keys[i], one);
-		if (strcmp(one, name) == 0)
-			return r->keys[i];
-	}
-	return NULL;
-}
-
 /* "ed25519 <name> <signature>": exactly, as one signature has one spelling. */
 static bool
 parse_signature(char *line, char name[KEY_NAME_BYTES],
@@ -400,10 +300,12 @@ parse_signature(char *line, char name[KEY_NAME_BYTES],
 	return strcmp(given, hex) == 0;
 }
 
-int
-repo_check_signature(
-    const struct repo *r, struct buf *document, const char *name, struct err *e)
+/* of: keys that vouch for it besides our own; read when they are needed. */
+static int
+check_signature(const struct repo *r, const struct lineage *of,
+    struct buf *document, const char *name, struct err *e)
 {
+	AUTO_KEYSET struct keyset others = { 0 };
 	uint8_t signature[SIGN_SIGNATURE_BYTES];
 	char line[2 * SIGN_SIGNATURE_BYTES + 64], by[KEY_NAME_BYTES];
 	const uint8_t *key;
@@ -424,14 +326,33 @@ repo_check_signature(
 	if (!parse_signature(line, by, signature))
 		return err_set(
 		    e, ERR_CORRUPT, "%s has a malformed signature", name);
-	key = find_key(r, by);
+	key = keyset_find(&r->keys, by);
+	if (key == NULL && of != NULL) {
+		if (lineage_keys(of, &others, e) == -1)
+			return -1;
+		key = keyset_find(&others, by);
+	}
 	if (key == NULL)
 		return err_set(e, ERR_CORRUPT,
-		    "%s is signed by key %s, which is not in the repository",
+		    "%s is signed by key %s, which does not vouch for it here",
 		    name, by);
 	if (!sign_check(key, document->data, at - 1, signature))
 		return err_set(
 		    e, ERR_CORRUPT, "signature of %s does not match", name);
 	document->len = at - 1;
 	return 0;
+}
+
+int
+repo_check_signature(
+    const struct repo *r, struct buf *document, const char *name, struct err *e)
+{
+	return check_signature(r, NULL, document, name, e);
+}
+
+int
+lineage_check_signature(const struct lineage *l, struct buf *document,
+    const char *name, struct err *e)
+{
+	return check_signature(l->repo, l, document, name, e);
 }

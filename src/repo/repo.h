@@ -6,7 +6,7 @@
  * cluster inside it ("<cluster>/<system id>-<n>").
  *
  *	repo			version, uuid, block key
- *	keys/N			public signing keys, write-once
+ *	keys/N			public signing keys, write-once (keyset.h)
  *	incoming/<peer>/...	objects on their way from another site
  *	<cluster>/<lineage>/...	see lineage_key()
  */
@@ -42,16 +42,15 @@ struct store *repo_store(const struct repo *r);
 const char *repo_url(const struct repo *r);
 const char *repo_uuid(const struct repo *r);
 uint64_t repo_block_key(const struct repo *r); /* of new lineages */
-/* Public keys whose signatures are trusted here; borrowed. */
-size_t
-repo_keys(const struct repo *r, const uint8_t (**keys)[SIGN_PUBLIC_BYTES]);
-/* From now on that key is one of them; whose is for people. */
-int repo_add_key(struct repo *r, const uint8_t public_key[SIGN_PUBLIC_BYTES],
-    const char *whose, struct err *e);
+/* Public keys of this site: their signatures are trusted for all that is here;
+ * borrowed. */
+struct keyset;
+const struct keyset *repo_keys(const struct repo *r);
 /* Signed text: document, "\n", "ed25519 <key name> <hex>\n"; a key's name is
  * the first 16 hex digits of its SHA-256. */
 int repo_sign(const struct repo *r, struct buf *document, struct err *e);
-/* Checks the last line and cuts it off.  ERR_CORRUPT. */
+/* Checks the last line, by a key of this site, and cuts it off.  ERR_CORRUPT.
+ * What belongs to a lineage: lineage_check_signature(). */
 int repo_check_signature(const struct repo *r, struct buf *document,
     const char *name, struct err *e);
 
@@ -102,6 +101,20 @@ int lineage_facts_text(const struct lineage *l, struct buf *out, struct err *e);
  * another of that name is here. */
 int lineage_adopt(const struct repo *r, const char *cluster, const char *name,
     const struct buf *facts, struct lineage *l, struct err *e);
+/*
+ * Keys of another site that came with the lineage: they vouch for what is in it
+ * and for nothing else, so that who breaks into that site cannot sign for other
+ * clusters.  At most LINEAGE_KEYS_MAX: ERR_REFUSED.
+ */
+#define LINEAGE_KEYS_MAX 64
+int lineage_add_key(const struct lineage *l,
+    const uint8_t public_key[SIGN_PUBLIC_BYTES], const char *whose,
+    struct err *e);
+/* Those that it has; without the site's own. */
+int lineage_keys(const struct lineage *l, struct keyset *out, struct err *e);
+/* As repo_check_signature(), by a key of the site or of the lineage. */
+int lineage_check_signature(const struct lineage *l, struct buf *document,
+    const char *name, struct err *e);
 /* A new lineage for the server of the newest one: from now on its WAL and
  * backups go there, and what was stored before stays as it is.  The operator's
  * way out when WAL conflicts.  ERR_NOT_FOUND. */
@@ -110,7 +123,7 @@ int lineage_fork(const struct repo *r, const char *cluster, struct lineage *l,
 
 /*
  * Key of an object of this lineage:
- *	packs/xx/<pack id>	backups/<id>	intents/<id>	marks/<id>/N
+ *	packs/xx/<pack id>	backups/<id>	intents/<id>	marks/<id>/N	keys/N
  *	wal/<timeline>/<log>/<segment>	wal/<N>.history	 wal/open/...
  * fmt is what stands behind the lineage's prefix.
  */

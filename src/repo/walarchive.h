@@ -104,10 +104,20 @@ int wal_scan(const struct lineage *l, const struct timeline_history *h,
     uint64_t from_lsn, uint64_t to_lsn, wal_scan_fn *fn, void *arg,
     struct err *e);
 
-/* Remove segments (and partials) wholly below keep_lsn(timeline); keep returns
- * the first LSN of a timeline to keep (UINT64_MAX: all may go). */
+/* The first LSN of a timeline to keep (UINT64_MAX: all may go). */
 typedef uint64_t wal_keep_fn(void *arg, uint32_t timeline);
-int wal_expire(const struct lineage *l, wal_keep_fn *keep, void *arg,
+struct wal_expire_limits {
+	wal_keep_fn *keep;
+	void *arg;
+	/* What was stored since then stays, and all behind it. */
+	int64_t protect_since_us;
+	/* So does what was stored since then and ends behind pin(timeline);
+	 * NULL none. */
+	wal_keep_fn *pin;
+	int64_t pin_since_us;
+};
+/* Remove segments (and partials) wholly below keep(timeline). */
+int wal_expire(const struct lineage *l, const struct wal_expire_limits *m,
     bool dry_run, uint64_t *segments, uint64_t *bytes, struct err *e);
 
 /* ---- the open segment: written by the receiver ---- */

@@ -12,6 +12,9 @@ struct expire {
 	bool dry_run;
 	uint32_t timeline;
 	uint64_t keep_lsn;
+	const struct wal_expire_limits *limits;
+	uint64_t pin_lsn;
+	bool stays; /* one was met in this timeline, and all behind it stays */
 	uint64_t segments, bytes;
 };
 
@@ -33,13 +36,19 @@ end_of(const struct expire *x, const char *name)
 }
 
 static int
-expire_object(struct expire *x, const char *key, struct err *e)
+expire_object(
+    struct expire *x, const char *key, uint64_t end_lsn, struct err *e)
 {
+	const struct wal_expire_limits *m = x->limits;
 	struct store_info info;
 
 	if (store_stat(repo_store(x->l->repo), key, &info, e) == -1)
 		return -1;
 	if (!info.exists)
+		return 0;
+	x->stays = info.mtime_us >= m->protect_since_us ||
+	    (end_lsn > x->pin_lsn && info.mtime_us >= m->pin_since_us);
+	if (x->stays)
 		return 0;
 	if (!x->dry_run && store_remove(repo_store(x->l->repo), key, e) == -1)
 		return -1;
@@ -61,14 +70,14 @@ expire_log(struct expire *x, const char *log, struct err *e)
 	rc = store_list(repo_store(x->l->repo),
 	    lineage_key(x->l, key, "wal/%08X/%.8s", x->timeline, log), &names,
 	    &count, e);
-	for (i = 0; rc == 0 && i < count; i++) {
+	for (i = 0; rc == 0 && !x->stays && i < count; i++) {
 		end = end_of(x, names[i]);
 		if (end == 0 || end > x->keep_lsn)
 			continue;
 		rc = expire_object(x,
 		    lineage_key(x->l, key, "wal/%08X/%.8s/%s", x->timeline, log,
 			names[i]),
-		    e);
+		    end, e);
 	}
 	store_names_free(names);
 	/* Temporary files that a killed process left here. */
@@ -91,7 +100,7 @@ expire_timeline(struct expire *x, struct err *e)
 	    lineage_key(x->l, key, "wal/%08X", x->timeline), &logs, &count, e);
 	for (i = 0; rc == 0 && i < count; i++) {
 		/* A folder of 4 GiB that begins behind keep_lsn stays whole. */
-		if (strtoull(logs[i], NULL, 16) > x->keep_lsn >> 32)
+		if (x->stays || strtoull(logs[i], NULL, 16) > x->keep_lsn >> 32)
 			break;
 		rc = expire_log(x, logs[i], e);
 	}
@@ -100,10 +109,10 @@ expire_timeline(struct expire *x, struct err *e)
 }
 
 int
-wal_expire(const struct lineage *l, wal_keep_fn *keep, void *arg, bool dry_run,
-    uint64_t *segments, uint64_t *bytes, struct err *e)
+wal_expire(const struct lineage *l, const struct wal_expire_limits *m,
+    bool dry_run, uint64_t *segments, uint64_t *bytes, struct err *e)
 {
-	struct expire x = { .l = l, .dry_run = dry_run };
+	struct expire x = { .l = l, .dry_run = dry_run, .limits = m };
 	char key[STORE_KEY_BYTES];
 	char **names = NULL;
 	size_t count, i;
@@ -116,7 +125,10 @@ wal_expire(const struct lineage *l, wal_keep_fn *keep, void *arg, bool dry_run,
 		    strcmp(names[i] + 8, "/") != 0)
 			continue;
 		x.timeline = (uint32_t)strtoul(names[i], NULL, 16);
-		x.keep_lsn = keep(arg, x.timeline);
+		x.keep_lsn = m->keep(m->arg, x.timeline);
+		x.pin_lsn =
+		    m->pin == NULL ? UINT64_MAX : m->pin(m->arg, x.timeline);
+		x.stays = false;
 		rc = expire_timeline(&x, e);
 	}
 	store_names_free(names);

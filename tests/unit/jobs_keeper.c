@@ -80,7 +80,7 @@ static void
 check_whole(const uint8_t *data, size_t len)
 {
 	AUTO_KEEPER struct keeper *k =
-	    keeper_new(&lineage, "tokyo", nothing, NULL);
+	    keeper_new(&lineage, "tokyo", NULL, nothing, NULL);
 	struct keeper_result r = offer(k, 1, pack, data, len);
 
 	tap_ok(r.what == KEPT_WANTED && r.offset == 0,
@@ -101,7 +101,7 @@ check_whole(const uint8_t *data, size_t len)
 static void
 check_resume(const uint8_t *data, size_t len)
 {
-	struct keeper *k = keeper_new(&lineage, "tokyo", nothing, NULL);
+	struct keeper *k = keeper_new(&lineage, "tokyo", NULL, nothing, NULL);
 	struct keeper_result r;
 	struct lineage nowhere = { 0 };
 	char name[STORE_KEY_BYTES];
@@ -111,7 +111,7 @@ check_resume(const uint8_t *data, size_t len)
 	r = offer(k, 1, name, data, len);
 	send(k, 1, data, 0, len / 3);
 	keeper_free(k); /* all that came is written */
-	k = keeper_new(&lineage, "tokyo", nothing, NULL);
+	k = keeper_new(&lineage, "tokyo", NULL, nothing, NULL);
 	r = offer(k, 7, name, data, len);
 	tap_ok(r.what == KEPT_WANTED && r.offset == len / 3,
 	    "an interrupted one goes on at the durable byte: %llu",
@@ -127,7 +127,7 @@ static void
 check_damaged(const uint8_t *data, size_t len)
 {
 	AUTO_KEEPER struct keeper *k =
-	    keeper_new(&lineage, "tokyo", nothing, NULL);
+	    keeper_new(&lineage, "tokyo", NULL, nothing, NULL);
 	AUTO_FREE uint8_t *bad = mem_alloc(len);
 	struct keeper_result r;
 	struct lineage nowhere = { 0 };
@@ -164,7 +164,7 @@ check_names(void)
 		"wal/00000001/00000000/000000010000000000000003",
 		"marks/20261121T030405Z-7f3a/12" };
 	AUTO_KEEPER struct keeper *k =
-	    keeper_new(&lineage, "tokyo", nothing, NULL);
+	    keeper_new(&lineage, "tokyo", NULL, nothing, NULL);
 	struct keeper_result r;
 	size_t i;
 

@@ -164,17 +164,19 @@ check_expire(void)
 	AUTO_FREE struct wal_span *s = NULL;
 	AUTO_FREE struct wal_span *after = NULL;
 	struct err e = ERR_INIT;
+	static const struct wal_expire_limits limits = { .keep = keep,
+		.protect_since_us = INT64_MAX };
 	uint64_t segments = 0, bytes = 0;
 	size_t count;
 
-	tap_ok(wal_expire(&lineage, keep, NULL, true, &segments, &bytes, &e) ==
-		    0 &&
+	tap_ok(
+	    wal_expire(&lineage, &limits, true, &segments, &bytes, &e) == 0 &&
 		segments == 4 && bytes > 0,
 	    "what would expire is counted (%s)", e.text);
 	tap_ok(wal_spans(&lineage, &s, &count, &e) == 0 && count == 2,
 	    "and stays");
-	tap_ok(wal_expire(&lineage, keep, NULL, false, &segments, &bytes, &e) ==
-		    0 &&
+	tap_ok(
+	    wal_expire(&lineage, &limits, false, &segments, &bytes, &e) == 0 &&
 		segments == 4,
 	    "then it goes");
 	tap_ok(wal_spans(&lineage, &after, &count, &e) == 0 && count == 1 &&
