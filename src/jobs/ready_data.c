@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/size.h"
 #include "jobs/ready_int.h"
+#include "repo/keyset.h"
 #include "repo/walknown.h"
 
 #define STATUS_MAX ((size_t)65536)
@@ -128,7 +129,6 @@ static void
 look_at_keys(struct ready *r)
 {
 	AUTO_FREE char *key = file_join(r->k.settings->state_dir, "sign.key");
-	const uint8_t(*keys)[SIGN_PUBLIC_BYTES];
 	struct err e = ERR_INIT;
 
 	if (file_exists_at(AT_FDCWD, key, &e) != 1)
@@ -138,7 +138,7 @@ look_at_keys(struct ready *r)
 	else
 		check_say(&r->k, CHECK_OK, "signing key", NULL,
 		    "there; the repository knows %zu",
-		    repo_keys(r->k.repo, &keys));
+		    repo_keys(r->k.repo)->count);
 }
 
 void
