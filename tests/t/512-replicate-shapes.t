@@ -21,7 +21,7 @@ my $sites = Kura::Sites->new(names => [qw(tokyo osaka naha)]);
 my ($tokyo, $osaka, $naha) = map { $sites->site($_) } qw(tokyo osaka naha);
 $tokyo->cluster('one', conninfo => $server{one}->conninfo,
 	fast_checkpoint => 'yes', replicate_to => 'osaka, naha',
-	accept_from => 'osaka');
+	accept_from => 'osaka', wal_ack => 'remote');
 $tokyo->cluster('two', accept_from => 'osaka');
 $osaka->cluster('two', conninfo => $server{two}->conninfo,
 	fast_checkpoint => 'yes', replicate_to => 'tokyo, naha');
@@ -59,6 +59,21 @@ ok($sites->wait_committed('two', 'osaka', 'tokyo', flushed('two')),
 ok(has_backup($osaka, 'one'), 'osaka can restore one');
 ok(has_backup($naha, 'one'), 'naha too');
 ok(has_backup($tokyo, 'two'), 'and tokyo two');
+
+# ---- one of two sites is enough for wal_ack: neither can prove zero loss ----
+
+my $proof = sub {
+	my ($accept) = grep { $_->{cluster} eq 'one' }
+	    @{ ($sites->link('osaka', 'tokyo') // {})->{accepts} // [] };
+	return $accept // {};
+};
+Kura::wait_until(sub { return $proof->()->{stamp_us}; }, 30);
+my $stamp = $proof->()->{stamp_us};
+ok(Kura::wait_until(sub {
+		return ($proof->()->{stamp_us} // 0) > $stamp + 3_000_000; }, 60),
+	'osaka is told of time and position');
+is($proof->()->{zero_loss_proved_for_us}, undef,
+	'but not that it lacks nothing: naha may have been the one');
 
 # ---- a site that does not accept ----
 
