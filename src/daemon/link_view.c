@@ -144,6 +144,11 @@ judge_rpo(struct alarms *a, const struct settings *s,
 	}
 	json_array_foreach(json_object_get(v, "accepts"), i, one)
 	{
+		if (str(one, "why")[0] != '\0')
+			(void)snprintf(refused, sizeof(refused),
+			    "cluster \"%.60s\" of site \"%s\" is not taken "
+			    "here: %.160s",
+			    str(one, "cluster"), p->name, str(one, "why"));
 		/* The source's clock, as ours would show it. */
 		since = num(one, "source_us") - num(v, "skew_us");
 		if (num(one, "source_us") == 0 ||
@@ -158,10 +163,6 @@ judge_rpo(struct alarms *a, const struct settings *s,
 		    str(one, "cluster"), p->name,
 		    clock_interval(now_us - since, late));
 	}
-	json_array_foreach(json_object_get(v, "accepts"), i,
-	    one) if (str(one, "why")[0] != '\0')(void)
-	    snprintf(refused, sizeof(refused), "%s: %.220s",
-		str(one, "cluster"), str(one, "why"));
 	set(a, ALARM_RPO_EXCEEDED, p->name, text);
 	set(a, ALARM_REPLICATION_REFUSED, p->name, refused);
 }
