@@ -157,6 +157,27 @@ print_drill(const json_t *drill, const json_t *job, int64_t now_us)
 	(void)printf("\n");
 }
 
+static void
+print_rule(const json_t *r)
+{
+	char left[CLOCK_TEXT_BYTES];
+
+	if (r == NULL)
+		return;
+	(void)printf("  role      %s, term %lld, %s%s%s", str(r, "role"),
+	    (long long)num(r, "held"), str(r, "state"),
+	    str(r, "reason")[0] == '\0' ? "" : ": ", str(r, "reason"));
+	if (json_object_get(r, "hold_left_us") != NULL)
+		(void)printf(", failover in %s",
+		    clock_interval(num(r, "hold_left_us"), left));
+	if (strcmp(str(r, "role"), "standby") == 0 && num(r, "rpo_us") >= 0)
+		(void)printf(", a failover now loses at most %s",
+		    clock_interval(num(r, "rpo_us"), left));
+	if (str(r, "doing")[0] != '\0')
+		(void)printf("\n            %s", str(r, "doing"));
+	(void)printf("\n");
+}
+
 /* Backups are not taken where no server is. */
 static bool
 is_elsewhere(const json_t *c, const json_t *job, const char *name)
@@ -188,6 +209,7 @@ print_cluster(const json_t *c, int64_t now_us)
 		    str(c, "comes_from"));
 	else
 		print_receiver(json_object_get(c, "receiver"));
+	print_rule(json_object_get(c, "rule"));
 	/* Of the primary the folder of a standby to be is the server's own. */
 	if (standby != NULL &&
 	    (str(c, "comes_from")[0] != '\0' ||

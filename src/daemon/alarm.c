@@ -27,6 +27,7 @@ static const struct {
 	const char *next;
 	bool peer;
 } kinds[ALARM_COUNT] = {
+	[ALARM_ROLE] = { "role", LOG_LEVEL_ERROR, "pgkura role %s" },
 	[ALARM_REPOSITORY_UNREADABLE] = { "repository_unreadable",
 	    LOG_LEVEL_ERROR, "pgkura check %s" },
 	[ALARM_WAL_GAP] = { "wal_gap", LOG_LEVEL_ERROR, "pgkura backup %s" },

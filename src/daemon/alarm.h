@@ -15,6 +15,7 @@
 #include "base/log.h"
 
 enum alarm_kind {
+	ALARM_ROLE, /* who may write: it waits for the operator */
 	ALARM_REPOSITORY_UNREADABLE,
 	ALARM_WAL_GAP,
 	ALARM_DAMAGE,

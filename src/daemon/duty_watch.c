@@ -18,6 +18,7 @@
 #include "jobs/drill.h"
 #include "jobs/drill_chain.h"
 #include "jobs/ready.h"
+#include "jobs/rule.h"
 #include "repo/manifest.h"
 #include "repo/walarchive.h"
 
@@ -37,7 +38,7 @@ struct watched {
 	int64_t ready_us; /* when to look again, clock_boot_us() */
 };
 
-struct watch {
+struct watcher {
 	const struct settings *s;
 	int fd;
 	struct watched *clusters;
@@ -45,7 +46,7 @@ struct watch {
 };
 
 static int
-tell(const struct watch *w, const json_t *m)
+tell(const struct watcher *w, const json_t *m)
 {
 	AUTO_BUF struct buf text = BUF_INIT;
 
@@ -96,8 +97,8 @@ see_backups(
 
 /* The last drill of this site, and how its reports stand. */
 static int
-see_drills(
-    const struct watch *w, const struct lineage *l, json_t *seen, struct err *e)
+see_drills(const struct watcher *w, const struct lineage *l, json_t *seen,
+    struct err *e)
 {
 	AUTO_CHAIN struct chain c = { 0 };
 	json_t *o;
@@ -153,7 +154,7 @@ ready_json(const struct check_result *r)
 }
 
 static void
-see_ready(const struct watch *w, struct watched *d)
+see_ready(const struct watcher *w, struct watched *d)
 {
 	struct check_result r;
 	struct err e = ERR_INIT;
@@ -172,7 +173,7 @@ see_ready(const struct watch *w, struct watched *d)
 
 /* What a drill that was killed has left; a drill that runs is not disturbed. */
 static void
-sweep_drills(const struct watch *w, const struct watched *d)
+sweep_drills(const struct watcher *w, const struct watched *d)
 {
 	struct err e = ERR_INIT;
 	bool swept;
@@ -184,7 +185,7 @@ sweep_drills(const struct watch *w, const struct watched *d)
 
 static int
 see_cluster(
-    const struct watch *w, struct watched *d, json_t *seen, struct err *e)
+    const struct watcher *w, struct watched *d, json_t *seen, struct err *e)
 {
 	AUTO_REPO struct repo *r =
 	    repo_open(w->s->repository, w->s->state_dir, false, e);
@@ -205,7 +206,7 @@ see_cluster(
 
 /* All of them; the next time is later when that took long. */
 static void
-look_at_repository(struct watch *w)
+look_at_repository(struct watcher *w)
 {
 	int64_t begin_us = clock_boot_us(), pause_us;
 	size_t i;
@@ -231,7 +232,7 @@ look_at_repository(struct watch *w)
 
 /* What a duty says of itself in its file, NULL when it said nothing. */
 static json_t *
-duty_says(const struct watch *w, const char *cluster, const char *file)
+duty_says(const struct watcher *w, const char *cluster, const char *file)
 {
 	AUTO_FREE char *path =
 	    mem_printf("%s/%s/%s", w->s->state_dir, cluster, file);
@@ -244,11 +245,12 @@ duty_says(const struct watch *w, const char *cluster, const char *file)
 }
 
 static void
-tell_cluster(const struct watch *w, const struct watched *d)
+tell_cluster(const struct watcher *w, const struct watched *d)
 {
 	AUTO_JSON json_t *m = json_copy(d->seen);
 	json_t *receiver = duty_says(w, d->c->name, "receiver.json");
 	json_t *standby = duty_says(w, d->c->name, "standby.json");
+	json_t *rule;
 
 	json_set_str(m, "type", "cluster");
 	json_set_str(m, "cluster", d->c->name);
@@ -257,13 +259,15 @@ tell_cluster(const struct watch *w, const struct watched *d)
 		(void)json_object_set_new(m, "receiver", receiver);
 	if (standby != NULL)
 		(void)json_object_set_new(m, "standby", standby);
+	if (rule_wanted(d->c) && (rule = rule_shown(w->s, d->c)) != NULL)
+		(void)json_object_set_new(m, "rule", rule);
 	(void)tell(w, m); /* what does not arrive is told again */
 }
 
 /* ---- space ---- */
 
 static void
-tell_space(struct watch *w)
+tell_space(struct watcher *w)
 {
 	AUTO_STORE struct store *store =
 	    store_open(w->s->repository, false, NULL);
@@ -289,7 +293,7 @@ tell_space(struct watch *w)
 
 /* A job has ended: it may have changed that, too. */
 static void
-forget_ready(struct watch *w)
+forget_ready(struct watcher *w)
 {
 	size_t i;
 
@@ -300,7 +304,7 @@ forget_ready(struct watch *w)
 /* Until the next round, or a word from the supervisor: look at once.  false
  * when there is none any more. */
 static bool
-rest(struct watch *w)
+rest(struct watcher *w)
 {
 	struct pollfd p = { w->fd, POLLIN, 0 };
 	json_t *m = NULL;
@@ -324,7 +328,7 @@ duty_watch(const struct settings *s, int fd, struct err *e)
 {
 	AUTO_FREE struct watched *clusters =
 	    mem_zarray(s->cluster_count, sizeof(*clusters));
-	struct watch w = { .s = s, .fd = fd, .clusters = clusters };
+	struct watcher w = { .s = s, .fd = fd, .clusters = clusters };
 	size_t i;
 
 	for (i = 0; i < s->cluster_count; i++)

@@ -137,6 +137,10 @@ judge_receiver(struct alarms *a, const struct cluster_settings *cs,
 	int64_t contact_us = c->contact_us > c->known.since_us
 	    ? c->contact_us
 	    : c->known.since_us;
+	const char *role =
+	    message_text(json_object_get(c->seen, "rule"), "role");
+	bool receive =
+	    cs->receive && (role == NULL || strcmp(role, "standby") != 0);
 	char text[MESSAGE_BYTES];
 
 	text[0] = '\0';
@@ -149,9 +153,38 @@ judge_receiver(struct alarms *a, const struct cluster_settings *cs,
 		(void)snprintf(text, sizeof(text),
 		    "WAL that the server has does not become durable here");
 	set(a, ALARM_RECEIVER_LAGGING, c->name,
-	    cs->receive && text[0] != '\0' ? text : NULL);
-	judge_failing(
-	    a, c->name, cs->receive && text[0] == '\0' ? error : NULL);
+	    receive && text[0] != '\0' ? text : NULL);
+	judge_failing(a, c->name, receive && text[0] == '\0' ? error : NULL);
+}
+
+/* ---- roles ---- */
+
+/* What the rule of a cluster cannot do without the operator. */
+static void
+judge_role(struct alarms *a, const struct cluster_view *c)
+{
+	static const char *const waits[] = { "alarm", "conflict", "hold",
+		"peer silent", "server dead", "unknown", "lease ends",
+		"superseded", "canceled" };
+	const json_t *rule = json_object_get(c->seen, "rule");
+	const char *state = message_text(rule, "state");
+	const char *reason = message_text(rule, "reason");
+	const char *command = message_text(rule, "command");
+	char text[MESSAGE_BYTES];
+	size_t i;
+
+	for (i = 0; state != NULL && i < COUNT_OF(waits); i++)
+		if (strcmp(state, waits[i]) == 0)
+			break;
+	if (state == NULL || i == COUNT_OF(waits)) {
+		alarm_clear(a, ALARM_ROLE, c->name);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%s: %s%s%s", state,
+	    reason == NULL ? "" : reason,
+	    command == NULL || command[0] == '\0' ? "" : "; to promote here: ",
+	    command == NULL ? "" : command);
+	alarm_raise(a, ALARM_ROLE, c->name, text);
 }
 
 /* ---- jobs ---- */
@@ -346,6 +379,7 @@ judge(struct alarms *a, const struct settings *s, const struct facts *f,
 
 		if (cs == NULL)
 			continue;
+		judge_role(a, c);
 		judge_gap(a, c);
 		judge_receiver(a, cs, c, now_us);
 		judge_overdue(a, c, now_us);

@@ -141,7 +141,7 @@ cluster_status(const struct settings *s, const struct duties *d,
     const struct cluster_view *c, int64_t now_us)
 {
 	static const char *const copied[] = { "newest_backup", "gap", "drill",
-		"ready", "receiver", "standby" };
+		"ready", "receiver", "rule", "standby" };
 	const struct cluster_settings *cs = settings_cluster(s, c->name, NULL);
 	json_t *o = json_object(), *jobs = json_object();
 	size_t i;

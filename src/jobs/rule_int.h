@@ -237,6 +237,9 @@ void rule_handover_step(struct rule *r, int64_t now_us);
 
 /* ---- rule_order.c ---- */
 void rule_order_take(struct rule *r);
+/* What this process, or the one before it, showed last. */
+json_t *
+rule_shown_last(const struct settings *s, const struct cluster_settings *c);
 void rule_order_end(
     struct rule *r, const char *state, const char *text, const char *hint);
 

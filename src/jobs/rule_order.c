@@ -4,9 +4,7 @@
  * does not outlive the rule: nobody is surprised by it later.
  */
 
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,25 +217,36 @@ rule_order_take(struct rule *r)
 /* ---- the command's side ---- */
 
 json_t *
-rule_shown(const struct settings *s, const struct cluster_settings *c)
+rule_shown_last(const struct settings *s, const struct cluster_settings *c)
 {
 	AUTO_FREE char *path = rule_path(s, c, "json");
 	AUTO_BUF struct buf text = BUF_INIT;
 	json_t *j;
-	int64_t us, pid;
+	int64_t us;
 
 	if (file_slurp_at(AT_FDCWD, path, SHOWN_BYTES_MAX, &text, NULL) == -1)
 		return NULL;
 	j = json_parse(text.data, text.len, path, NULL);
 	if (j != NULL &&
 	    (json_need_i64(j, "boot_us", &us, NULL) == -1 ||
-		json_need_i64(j, "pid", &pid, NULL) == -1 ||
-		clock_boot_us() - us > SHOWN_AGE_US || clock_boot_us() < us ||
-		(kill((pid_t)pid, 0) == -1 && errno == ESRCH))) {
+		clock_boot_us() - us > SHOWN_AGE_US || clock_boot_us() < us)) {
 		json_decref(j);
 		j = NULL;
 	}
 	return j;
+}
+
+/* What a dead one said of itself says nothing of now. */
+json_t *
+rule_shown(const struct settings *s, const struct cluster_settings *c)
+{
+	AUTO_JSON json_t *j = rule_shown_last(s, c);
+	int64_t pid;
+
+	if (j == NULL || json_need_i64(j, "pid", &pid, NULL) == -1 ||
+	    cluster_lock_holder(s->state_dir, c->name, "rule", NULL) != pid)
+		return NULL;
+	return steal_ptr(&j);
 }
 
 static int
@@ -294,7 +303,7 @@ wait_for_order(const struct settings *s, const struct cluster_settings *c,
 		if (strcmp(str(o, "id"), id) == 0) {
 			seen = true;
 			rc = verdict_of(o, e);
-		} else if (seen) {
+		} else if (seen && j != NULL) {
 			return err_set(e, ERR_TRANSIENT,
 			    "the process that had the order was started anew");
 		}

@@ -179,7 +179,7 @@ rule_show(struct rule *r, int64_t now_us)
 void
 rule_remember_order(struct rule *r)
 {
-	AUTO_JSON json_t *j = rule_shown(r->s, r->c);
+	AUTO_JSON json_t *j = rule_shown_last(r->s, r->c);
 	const json_t *o = json_object_get(j, "order");
 	const char *state = json_string_value(json_object_get(o, "state"));
 
