@@ -79,14 +79,17 @@ is(join(' ', backups()), $later[-1], 'for backups');
 $sites->stop('osaka');
 ok(Kura::wait_until(sub { return !$sites->link('tokyo', 'osaka')->{up} }, 60),
 	'it is away again');
-for my $i (4 .. 5) {
+for my $i (4 .. 6) {
 	$primary->psql("CREATE TABLE t$i AS SELECT generate_series(1, 10000) AS a");
 	push @later, $tokyo->json('backup')->{backup};
 }
 $tokyo->peer('osaka', keep_lacking => '0s',
 	address => $sites->addresses(qw(tokyo osaka)));
-$tokyo->pgkura_ok('without keep_lacking', 'expire');
-is(join(' ', backups()), $later[-1], 'nothing is kept for it');
+$out = $tokyo->json('expire');
+# One may be on its way still, and is in use.
+unlike(join(' ', backups()), qr/\Q$later[-2]\E/,
+	'without keep_lacking nothing is kept because it is lacking')
+    or diag(map { "$_->{object}: $_->{why}\n" } @{ $out->{items} });
 $sites->start_daemon('osaka');
 ok(there($later[-1]), 'it gets the newest backup all the same');
 $sites->stop($_) for qw(tokyo osaka);
