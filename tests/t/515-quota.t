@@ -89,7 +89,7 @@ subtest 'quota' => sub {
 	}, 120), 'what is within the quota comes')
 	    or diag($sites->daemon('tokyo')->err, $sites->daemon('osaka')->err);
 	write_mb(60);
-	my $why = qr/site "tokyo" stores \S+ \S+ at site "osaka", its quota there is/;
+	my $why = qr/stores \S+ \S+ at site \S+, its quota there is/;
 	ok(Kura::wait_until(sub { return alarm_at($tokyo) =~ $why; }, 180),
 		'what is more is refused: an alarm at the source')
 	    or diag(alarm_at($tokyo), $sites->daemon('osaka')->err);
