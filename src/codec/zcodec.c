@@ -1,6 +1,7 @@
 #include "codec/zcodec.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <zstd.h>
@@ -8,10 +9,14 @@
 #include "base/le.h"
 #include "base/mem.h"
 
+#define QUICK_WINDOW_LOG  22 /* 4 MiB */
+#define QUICK_HASH_LOG	  13 /* 32 KiB */
+#define QUICK_MATCH_BYTES 5
+
 struct zcodec {
 	ZSTD_CCtx *compress; /* made when first asked for */
 	ZSTD_DCtx *decompress;
-	int level; /* that compress is set to; 0 at first */
+	int level; /* that compress is set to */
 };
 
 static _Noreturn void
@@ -51,6 +56,25 @@ zcodec_bound(size_t len)
 	return ZSTD_compressBound(len);
 }
 
+static void
+set(struct zcodec *z, ZSTD_cParameter parameter, int value)
+{
+	(void)must(ZSTD_CCtx_setParameter(z->compress, parameter, value));
+}
+
+/* 0 is what the level says. */
+static void
+set_level(struct zcodec *z, int level)
+{
+	bool quick = level == ZCODEC_QUICK;
+
+	set(z, ZSTD_c_compressionLevel, quick ? 1 : level);
+	set(z, ZSTD_c_windowLog, quick ? QUICK_WINDOW_LOG : 0);
+	set(z, ZSTD_c_hashLog, quick ? QUICK_HASH_LOG : 0);
+	set(z, ZSTD_c_minMatch, quick ? QUICK_MATCH_BYTES : 0);
+	z->level = level;
+}
+
 static ZSTD_CCtx *
 compress_context(struct zcodec *z, int level)
 {
@@ -58,12 +82,10 @@ compress_context(struct zcodec *z, int level)
 		z->compress = ZSTD_createCCtx();
 		if (z->compress == NULL)
 			zcodec_abort("out of memory");
+		set_level(z, level);
 	}
-	if (z->level != level) {
-		(void)must(ZSTD_CCtx_setParameter(
-		    z->compress, ZSTD_c_compressionLevel, level));
-		z->level = level;
-	}
+	if (z->level != level)
+		set_level(z, level);
 	return z->compress;
 }
 
@@ -71,7 +93,8 @@ size_t
 zcodec_compress(struct zcodec *z, int level, const void *in, size_t len,
     void *out, size_t cap)
 {
-	assert(level >= ZCODEC_LEVEL_MIN && level <= ZCODEC_LEVEL_MAX);
+	assert(level == ZCODEC_QUICK ||
+	    (level >= ZCODEC_LEVEL_MIN && level <= ZCODEC_LEVEL_MAX));
 	assert(cap >= zcodec_bound(len));
 
 	/* The frame of a single call carries its content size. */

@@ -14,6 +14,12 @@
 
 #define ZCODEC_LEVEL_MIN 1
 #define ZCODEC_LEVEL_MAX 19
+/*
+ * As fast as level 1, for WAL: matches from 5 bytes on, as level 3 finds them,
+ * and a table that fits into the processor's nearest cache.  What repeats in
+ * WAL does so soon, and much of it is short.
+ */
+#define ZCODEC_QUICK 0
 
 struct zcodec;
 
@@ -25,8 +31,9 @@ AUTO_DEFINE(struct zcodec, zcodec_free);
 /* Most bytes that len bytes can become. */
 size_t zcodec_bound(size_t len);
 
-/* One zstd frame of the len bytes at in into out (cap >= zcodec_bound(len)).
- * Returns its length.  Cannot fail but for bugs: aborts then. */
+/* One zstd frame of the len bytes at in into out (cap >= zcodec_bound(len)), at
+ * a level or ZCODEC_QUICK.  Returns its length.  Cannot fail but for bugs:
+ * aborts then. */
 size_t zcodec_compress(struct zcodec *z, int level, const void *in, size_t len,
     void *out, size_t cap);
 

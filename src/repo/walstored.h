@@ -49,9 +49,9 @@ wal_storer_set_turn(struct wal_storer *w, wal_storer_turn *turn, void *arg);
 
 /*
  * Store header->plain_bytes bytes at data under key, with index x, durable when
- * it returns 0.  level is the most that is spent: where a sample gains little
- * from it, level 1 is used.  The same bytes there already: 0 and *existed;
- * others: ERR_CONFLICT.
+ * it returns 0.  level is the most that is spent: where a sample of this or of
+ * a segment shortly before gains little from it, ZCODEC_QUICK is used.  The same
+ * bytes there already: 0 and *existed; others: ERR_CONFLICT.
  */
 int wal_storer_put(struct wal_storer *w, const struct lineage *l,
     const char *key, const struct walfile_header *header, const uint8_t *data,

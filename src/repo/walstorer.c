@@ -14,8 +14,10 @@
 /* A trial of levels: so many pieces, spread over the segment. */
 #define SAMPLE_PIECES	   4
 #define SAMPLE_PIECE_BYTES ((uint32_t)64 << 10)
-/* A level above 1 must make the sample smaller by so much. */
-#define SAMPLE_GAIN_PERCENT 5
+/* The configured level must make the sample smaller by so much. */
+#define SAMPLE_GAIN_PERCENT 10
+/* So many segments go by one sample. */
+#define SAMPLE_SEGMENTS 8
 
 struct wal_storer {
 	struct zcodec *zcodec;
@@ -23,6 +25,8 @@ struct wal_storer {
 	struct buf footer;
 	struct sha256 *sha256;
 	struct walfile_trailer trailer;
+	int asked, chosen;     /* levels of the last sample */
+	unsigned int sampled;  /* segments that still go by it */
 	wal_storer_turn *turn; /* NULL: at any time */
 	void *turn_arg;
 };
@@ -69,8 +73,9 @@ sample_bytes(struct wal_storer *w, const uint8_t *data, uint32_t len, int level)
 }
 
 /*
- * The level to spend on these bytes.  WAL full of page images gains 2 or 3
- * percent from level 3 and costs twice the time; index-heavy WAL gains more.
+ * The level to spend on these bytes.  Level 3 takes twice the time of
+ * ZCODEC_QUICK and more, and seldom saves more than 4 percent; often it saves
+ * nothing.
  */
 static int
 choose_level(struct wal_storer *w, const uint8_t *data, uint32_t len, int level)
@@ -78,10 +83,18 @@ choose_level(struct wal_storer *w, const uint8_t *data, uint32_t len, int level)
 	size_t cheap, dear;
 
 	if (level <= 1 || len < 2 * SAMPLE_PIECES * SAMPLE_PIECE_BYTES)
-		return level;
-	cheap = sample_bytes(w, data, len, 1);
-	dear = sample_bytes(w, data, len, level);
-	return dear * 100 <= cheap * (100 - SAMPLE_GAIN_PERCENT) ? level : 1;
+		return ZCODEC_QUICK;
+	if (w->sampled == 0 || w->asked != level) {
+		cheap = sample_bytes(w, data, len, ZCODEC_QUICK);
+		dear = sample_bytes(w, data, len, level);
+		w->asked = level;
+		w->chosen = dear * 100 <= cheap * (100 - SAMPLE_GAIN_PERCENT)
+		    ? level
+		    : ZCODEC_QUICK;
+		w->sampled = SAMPLE_SEGMENTS;
+	}
+	w->sampled--;
+	return w->chosen;
 }
 
 /* Compress chunk i, write it, note it in the table. */

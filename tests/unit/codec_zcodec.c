@@ -46,6 +46,25 @@ check_levels(struct zcodec *z)
 	tap_u64(again, low, "and level 1 again the same");
 }
 
+/* Where only few bytes repeat at a time, as in WAL. */
+static void
+check_quick(struct zcodec *z)
+{
+	const size_t len = (size_t)1 << 20, cap = zcodec_bound(len);
+	AUTO_FREE uint8_t *out = mem_alloc(cap);
+	AUTO_FREE uint8_t *in = mem_alloc(len);
+	size_t low, quick, again, i;
+
+	random_bytes(in, len);
+	for (i = 2000; i + 10 < len; i += 10) /* 6 of 10 were there before */
+		memcpy(in + i, in + i % 1990, 6);
+	low = zcodec_compress(z, 1, in, len, out, cap);
+	quick = zcodec_compress(z, ZCODEC_QUICK, in, len, out, cap);
+	again = zcodec_compress(z, 1, in, len, out, cap);
+	tap_ok(quick < low, "quick gives %zu bytes, level 1 %zu", quick, low);
+	tap_u64(again, low, "and level 1 again the same");
+}
+
 static void
 refused(struct zcodec *z, const void *in, size_t len, size_t raw_len,
     const char *why)
@@ -132,9 +151,12 @@ main(void)
 	/* Levels up and down on one context. */
 	for (i = 0; i < COUNT_OF(lengths); i++)
 		for (level = ZCODEC_LEVEL_MIN; level <= ZCODEC_LEVEL_MAX;
-		     level += 9)
+		     level += 9) {
 			check_round_trip(z, lengths[i], level);
+			check_round_trip(z, lengths[i], ZCODEC_QUICK);
+		}
 	check_levels(z);
+	check_quick(z);
 	check_refusals(z);
 	check_bit_flips(z);
 	zcodec_free(NULL);
