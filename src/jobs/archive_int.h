@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "jobs/archive_wire.h"
 #include "jobs/jobs.h"
 #include "repo/repo.h"
@@ -49,12 +50,14 @@ struct archive_file {
 struct archive_member;
 
 /*
- * Read f and check it.  Files are best given in the order of their names, by
- * one thread at a time: then a record that goes on in the next is seen whole.
- * NULL with *e, or with e->kind ERR_NONE when nothing is to be stored.
+ * Read f into plain and check it; plain is for the member as long as there is
+ * one, and best used again for the next: new memory costs as much as reading.
+ * Files are best given in the order of their names, by one thread at a time:
+ * then a record that goes on in the next is seen whole.  NULL with *e, or with
+ * e->kind ERR_NONE when nothing is to be stored.
  */
-struct archive_member *
-archive_member_read(struct archiver *a, struct archive_file *f, struct err *e);
+struct archive_member *archive_member_read(struct archiver *a,
+    struct archive_file *f, struct buf *plain, struct err *e);
 /* Store what was read; any thread, each with a storer of its own. */
 int archive_store_read(struct archive_member *r, struct wal_storer *storer,
     bool *existed, struct err *e);

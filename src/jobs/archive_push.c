@@ -30,6 +30,7 @@ archive_push(const struct settings *s, const char *path, struct err *e)
 	AUTO_ARCHIVER struct archiver *a = NULL;
 	AUTO_ARCHIVE_MEMBER struct archive_member *r = NULL;
 	AUTO_WAL_STORER struct wal_storer *storer = wal_storer_new();
+	AUTO_BUF struct buf plain = BUF_INIT;
 	struct archive_file f = { .fd = -1 };
 	AUTO_FD int fd = file_open_at(AT_FDCWD, path, O_RDONLY, 0, e);
 	AUTO_FD int control = open_control(path);
@@ -41,7 +42,7 @@ archive_push(const struct settings *s, const char *path, struct err *e)
 	    f.name, sizeof(f.name), "%s", slash == NULL ? path : slash + 1);
 	f.fd = fd;
 	f.control_fd = control;
-	r = archive_member_read(a, &f, e);
+	r = archive_member_read(a, &f, &plain, e);
 	if (r == NULL)
 		return e->kind == ERR_NONE ? 0 : -1;
 	rc = archive_store_read(r, storer, &f.existed, e);

@@ -35,7 +35,7 @@ struct archiver {
 struct archive_member {
 	struct lineage lineage;
 	char name[ARCHIVE_NAME_BYTES];
-	uint8_t *data;
+	const uint8_t *data; /* borrowed */
 	size_t len;
 	int level;
 	uint32_t timeline; /* of a history */
@@ -70,7 +70,6 @@ archive_member_free(struct archive_member *r)
 	if (r == NULL)
 		return;
 	walindex_free(&r->index);
-	free(r->data);
 	free(r);
 }
 
@@ -153,7 +152,8 @@ system_id_of_control(int fd, uint64_t *system_id, struct err *e)
 /* ---- reading ---- */
 
 static int
-read_all(struct archive_member *r, int fd, off_t max, struct err *e)
+read_all(struct archive_member *r, int fd, off_t max, struct buf *plain,
+    struct err *e)
 {
 	struct stat st;
 	ssize_t got;
@@ -164,11 +164,15 @@ read_all(struct archive_member *r, int fd, off_t max, struct err *e)
 		return err_set(e, ERR_USAGE,
 		    "\"%s\" is no file of at most %lld bytes", r->name,
 		    (long long)max);
-	r->data = mem_alloc((size_t)st.st_size);
-	got = file_pread_full(fd, r->data, (size_t)st.st_size, 0, r->name, e);
+	if (plain->cap < (size_t)st.st_size) /* not to copy what is in it */
+		buf_free(plain);
+	buf_clear(plain);
+	got = file_pread_full(fd, buf_reserve(plain, (size_t)st.st_size),
+	    (size_t)st.st_size, 0, r->name, e);
 	if (got == -1)
 		return -1;
-	r->len = (size_t)got;
+	r->data = plain->data;
+	r->len = plain->len = (size_t)got;
 	return 0;
 }
 
@@ -319,7 +323,8 @@ identify(struct archiver *a, struct archive_file *f, struct archive_member *r,
 }
 
 struct archive_member *
-archive_member_read(struct archiver *a, struct archive_file *f, struct err *e)
+archive_member_read(struct archiver *a, struct archive_file *f,
+    struct buf *plain, struct err *e)
 {
 	AUTO_ARCHIVE_MEMBER struct archive_member *r = mem_zalloc(sizeof(*r));
 	uint32_t timeline;
@@ -344,7 +349,7 @@ archive_member_read(struct archiver *a, struct archive_file *f, struct err *e)
 	if (read_all(r, f->fd,
 		r->kind == READ_HISTORY ? HISTORY_BYTES_MAX
 					: (off_t)WAL_SEGMENT_BYTES_MAX,
-		e) == -1 ||
+		plain, e) == -1 ||
 	    identify(a, f, r, e) == -1 ||
 	    (r->kind == READ_SEGMENT && check_segment(a, r, e) == -1))
 		return NULL;

@@ -101,11 +101,24 @@ finish(struct archive_work *w, struct archive_job *j, const struct err *e)
 	(void)!write(w->event_fd, &one, sizeof(one));
 }
 
+/* Memory for a segment is kept while there is work, or while another waits. */
+static struct archive_job *
+next_job(struct archive_work *w, struct buf *plain)
+{
+	struct archive_job *j = queue_try_get(w->queue);
+
+	if (j != NULL)
+		return j;
+	buf_free(plain);
+	return queue_get(w->queue);
+}
+
 static void *
 run(void *arg)
 {
 	struct archive_work *w = arg;
 	AUTO_WAL_STORER struct wal_storer *storer = wal_storer_new();
+	AUTO_BUF struct buf plain = BUF_INIT;
 	struct archive_job *j;
 	struct err e;
 
@@ -114,11 +127,12 @@ run(void *arg)
 		int64_t began_us;
 
 		(void)pthread_mutex_lock(&w->reading);
-		j = queue_get(w->queue);
+		j = next_job(w, &plain);
 		began_us = clock_boot_us();
 		err_clear(&e);
 		if (j != NULL)
-			r = archive_member_read(w->archiver, &j->file, &e);
+			r = archive_member_read(
+			    w->archiver, &j->file, &plain, &e);
 		(void)pthread_mutex_unlock(&w->reading);
 		if (j == NULL)
 			return NULL;
