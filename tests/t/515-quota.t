@@ -52,8 +52,10 @@ sub alarm_at
 {
 	my ($site) = @_;
 	my ($status, $out) = $site->pgkura('status', '--json');
+	my $alarms = eval { JSON::PP::decode_json($out)->{alarms} } // [];
 
-	return $out;
+	# Not the events that the status ends with.
+	return join "\n", map { "$_->{name}: $_->{message}" } @{$alarms};
 }
 
 sub events_of
