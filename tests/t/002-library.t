@@ -65,7 +65,7 @@ use lib "$ENV{PGKURA_SRC}/tests/lib";
 use Test::More;
 use Kura;
 my ($path) = $ENV{"$ARGV[0]_OPTIONS"} =~ /(?:^|:)log_path=([^:]*)/;
-Kura::run(Kura::as_user('sh', '-c', "echo bad of $ARGV[0] >$path.1"));
+Kura::run(Kura::as_user('sh', '-c', "echo ERROR: bad of $ARGV[0] >$path.1"));
 ok(1, 'all is well');
 done_testing();
 END
