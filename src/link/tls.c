@@ -151,14 +151,16 @@ check_peer(X509_STORE_CTX *store, void *arg)
 static SSL_CTX *
 context(struct tls *t, const SSL_METHOD *method, EVP_PKEY *pkey, X509 *x)
 {
+	/* Not const, as the macros cast it away. */
+	static char groups[] = "X25519:P-256", sigalgs[] = "ed25519";
 	SSL_CTX *c = SSL_CTX_new(method);
 
 	if (c == NULL ||
 	    SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_ciphersuites(c,
 		"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") != 1 ||
-	    SSL_CTX_set1_groups_list(c, "X25519:P-256") != 1 ||
-	    SSL_CTX_set1_sigalgs_list(c, "ed25519") != 1 ||
+	    SSL_CTX_set1_groups_list(c, groups) != 1 ||
+	    SSL_CTX_set1_sigalgs_list(c, sigalgs) != 1 ||
 	    SSL_CTX_set_num_tickets(c, 0) != 1 ||
 	    SSL_CTX_use_certificate(c, x) != 1 ||
 	    SSL_CTX_use_PrivateKey(c, pkey) != 1) {

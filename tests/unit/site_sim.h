@@ -137,6 +137,8 @@ sim_clock(const struct sim *m, const struct sim_site *s)
 }
 
 /* A rule was broken: the first one of an episode is told. */
+static void sim_violation(struct sim *m, const char *fmt, ...)
+    __attribute__((__format__(__printf__, 2, 3)));
 static void
 sim_violation(struct sim *m, const char *fmt, ...)
 {
