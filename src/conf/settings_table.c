@@ -258,7 +258,7 @@ const struct option settings_options[] = {
 	    "role\" shows it.  With a role, one of the peers of replicate_to "
 	    "and accept_from is the other site." },
 	{ "votes_for", CLUSTER(votes_for), .type = OPTION_NAMES,
-	    .example = "tokyo, osaka",
+	    .example = "osaka",
 	    .what = "This site is the witness of the cluster's two sites, which "
 	    "are peers here: it votes on who may write, and stores nothing." },
 	{ "failover", CLUSTER(failover), .type = OPTION_WORD,

@@ -21,7 +21,7 @@
 
 #define SITE "[pgkura]\nrepository = /srv/kura\n"
 #define MAIN "[cluster main]\nconninfo = host=db1\n"
-#define PEER "[peer osaka]\n[peer tokyo]\n"
+#define PEER "[peer osaka]\n"
 
 static struct settings *
 parse(const char *text, struct err *e)
@@ -127,7 +127,7 @@ check_peers(void)
 {
 	struct err e;
 	AUTO_SETTINGS struct settings *s =
-	    parse("[pgkura]\nsite = kyoto\nrepository = /srv/kura\n"
+	    parse("[pgkura]\nsite = tokyo\nrepository = /srv/kura\n"
 		  "listen = *:7432, [::1]:7433\n"
 		  "[cluster main]\naccept_from = osaka\n"
 		  "wal_ack = Remote\nwal_ack_timeout = none\n" PEER
