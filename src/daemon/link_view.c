@@ -65,7 +65,7 @@ static bool
 judge_reach(struct alarms *a, const struct peer_settings *p, const json_t *v,
     int64_t now_us)
 {
-	char text[300] = "";
+	char text[600] = "";
 	bool fresh = now_us - num(v, "updated_us") < STALE_US;
 	const json_t *path = json_array_get(json_object_get(v, "paths"), 0);
 
@@ -85,7 +85,7 @@ static void
 judge_paths(struct alarms *a, const struct peer_settings *p,
     const json_t *paths, int64_t now_us)
 {
-	char text[300] = "";
+	char text[600] = "";
 	const json_t *path;
 	size_t i, down = 0;
 
@@ -117,7 +117,7 @@ static void
 judge_rpo(struct alarms *a, const struct settings *s,
     const struct peer_settings *p, const json_t *v, int64_t now_us)
 {
-	char text[300] = "", refused[300] = "", late[CLOCK_TEXT_BYTES],
+	char text[600] = "", refused[600] = "", late[CLOCK_TEXT_BYTES],
 	     bytes[SIZE_TEXT_BYTES];
 	const json_t *one;
 	int64_t since;

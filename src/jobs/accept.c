@@ -46,8 +46,8 @@ struct accept {
 	uint64_t source_lsn; /* the end of the peer's WAL */
 	char newest[BACKUP_ID_BYTES];
 	uint64_t object_bytes;
-	char why[200];	   /* no WAL comes, since */
-	char no_room[200]; /* for objects, since */
+	char why[480];	   /* no WAL comes, since */
+	char no_room[480]; /* for objects, since */
 };
 
 /* ---- opening ---- */
@@ -309,7 +309,7 @@ on_wal(struct accept *a, const json_t *m)
 	if (begin_wal(a, m, &from, &later, &e) == -1) {
 		end_wal(a);
 		(void)snprintf(
-		    a->why, sizeof(a->why), "%.199s", later ? "" : e.text);
+		    a->why, sizeof(a->why), "%.479s", later ? "" : e.text);
 		reply = courier_message("wal_no", a->journal);
 		json_set_u64(reply, "body", body);
 		json_set_str(reply, "why", e.text);
@@ -441,7 +441,7 @@ tell_kept(struct accept *a, const struct keeper_result *r)
 		json_set_str(m, "why", r->err.text);
 	if (r->what == KEPT_NO_ROOM)
 		(void)snprintf(
-		    a->no_room, sizeof(a->no_room), "%.199s", r->err.text);
+		    a->no_room, sizeof(a->no_room), "%.479s", r->err.text);
 	else if (r->what == KEPT_WANTED || r->what == KEPT_DONE)
 		a->no_room[0] = '\0';
 	courier_send(a->courier, m);
@@ -492,7 +492,7 @@ tell_wal(struct accept *a)
 	failed = st.err;
 	courier_complain(
 	    a->courier, "accept_wal_failed", a->cluster->name, &failed);
-	(void)snprintf(a->why, sizeof(a->why), "%.199s", failed.text);
+	(void)snprintf(a->why, sizeof(a->why), "%.479s", failed.text);
 	end_wal(a);
 	m = courier_message("wal_no", a->journal);
 	json_set_u64(m, "body", a->wal_body);

@@ -86,7 +86,7 @@ struct ship {
 	const struct cluster_settings *cluster;
 	struct lineage lineage;
 	bool opened, ready; /* asked; answered, and we may */
-	char why[200];	    /* why not */
+	char why[480];	    /* why not */
 	char no_room[200];  /* for objects there; "" */
 	struct ship_objects objects;
 	struct ship_wal wal;

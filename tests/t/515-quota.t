@@ -161,7 +161,8 @@ subtest 'a full disk' => sub {
 	Kura::run(Kura::as_user('dd', 'if=/dev/zero', "of=$dir/more", 'bs=64k'));
 	write_mb(4);
 	ok(Kura::wait_until(sub {
-		return alarm_at($tokyo) =~ /No space left on device/;
+		return alarm_at($tokyo) =~
+		    /No space left on device|has \S+ bytes free/;
 	}, 90), 'a full disk is told at the source')
 	    or diag(alarm_at($tokyo), $sites->daemon('osaka')->err);
 	ok($sites->daemon('osaka')->alive, 'the daemon there stays');
