@@ -99,21 +99,13 @@ read_boot_id(char out[40])
 	(void)snprintf(out, 40, "%.36s", buf_str(&b));
 }
 
-int
-intent_begin(const struct lineage *l, struct intent *i, struct err *e)
+static int
+put_intent(const struct lineage *l, const struct intent *i, struct err *e)
 {
 	AUTO_JSON json_t *j = json_object();
 	AUTO_BUF struct buf text = BUF_INIT;
 	char key[STORE_KEY_BYTES];
 
-	if (i->id[0] == '\0')
-		backup_id_new(clock_now_us(), i->id);
-	i->pid = (int)getpid();
-	i->started_us = clock_now_us();
-	if (gethostname(i->host, sizeof(i->host)) == -1)
-		(void)strcpy(i->host, "?");
-	i->host[sizeof(i->host) - 1] = '\0';
-	read_boot_id(i->boot_id);
 	json_set_str(j, "id", i->id);
 	json_set_str(j, "kind", i->kind);
 	json_set_str(j, "backup", i->backup);
@@ -125,6 +117,29 @@ intent_begin(const struct lineage *l, struct intent *i, struct err *e)
 	repo_seal_text(&text);
 	return store_put(repo_store(l->repo),
 	    lineage_key(l, key, "intents/%s", i->id), text.data, text.len, e);
+}
+
+int
+intent_begin(const struct lineage *l, struct intent *i, struct err *e)
+{
+	bool named = i->id[0] != '\0';
+	int tries, rc;
+
+	i->pid = (int)getpid();
+	if (gethostname(i->host, sizeof(i->host)) == -1)
+		(void)strcpy(i->host, "?");
+	i->host[sizeof(i->host) - 1] = '\0';
+	read_boot_id(i->boot_id);
+	/* Of many readers that begin in the same second two may draw one id. */
+	for (tries = 0, rc = -1; rc == -1 && tries < 8; tries++) {
+		i->started_us = clock_now_us();
+		if (!named)
+			backup_id_new(i->started_us, i->id);
+		rc = put_intent(l, i, e);
+		if (rc == -1 && (named || e->kind != ERR_CONFLICT))
+			return -1;
+	}
+	return rc;
 }
 
 int

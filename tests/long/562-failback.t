@@ -41,7 +41,7 @@ $r->join_again('tokyo');
 $r->wait_role('tokyo', 'standby');
 $r->wait_for('the end of the old server', sub { !$r->writes('tokyo') });
 ok(1, 'the old primary, which took writes alone, stops when it hears of it');
-like($r->events('tokyo'), qr/server_stopped/, 'with an event');
+$r->told('tokyo', qr/server_stopped/, 'with an event');
 $tokyo->pgkura_fails('and may not start', 1, qr/not the primary|later term/,
 	'may-start', 'main');
 

@@ -50,7 +50,7 @@ ok(1, 'HD4: a server that was killed is started again');
 is($r->rows($server), '3 of 3', 'with its data');
 wait_watch('alive', 'and counts as alive');
 no_failover('HD4');
-like($r->events('tokyo'), qr/local_recovery/, 'there is an event of it');
+$r->told('tokyo', qr/local_recovery/, 'there is an event of it');
 
 # ---- OP6: the administrator stops it ----
 

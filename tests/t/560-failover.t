@@ -59,7 +59,7 @@ is($role->{role}, 'primary', 'it is the primary by its record');
 is_deeply([map { $_->{role} } @{ $role->{history} }], [qw(standby primary)],
 	'and so says the history of its roles');
 $osaka->pgkura_ok('its server may start', 'may-start', 'main');
-like($r->events('osaka'), qr/promotion_done/, 'there is an event of it');
+$r->told('osaka', qr/promotion_done/, 'there is an event of it');
 
 # ---- the old primary comes back ----
 

@@ -44,7 +44,7 @@ $r->lose('tokyo');
 $r->wait_with_one_writer('the standby takes over by itself',
 	sub { $r->writes('osaka') });
 is($r->rows($r->standby), '5 of 5', 'with all that was reported durable there');
-like($r->events('osaka'), qr/hold_begins.*taking.*promotion_done/s,
+$r->told('osaka', qr/hold_begins.*taking.*promotion_done/s,
 	'silence, hold, promotion are events');
 $r->insert($r->standby);
 $r->primary->start;	# by somebody who does not ask
@@ -68,7 +68,7 @@ $r->isolate('osaka');
 $r->wait_with_one_writer('a primary that is cut off stops, the other takes over',
 	sub { $r->writes('tokyo') });
 ok(!$r->writes('osaka'), 'the old one does not write');
-like($r->events('osaka'), qr/server_stopped/, 'and has told why');
+$r->told('osaka', qr/server_stopped/, 'and has told why');
 is($r->rows($r->primary), "$r->{n} of $r->{n}", 'nothing is lost');
 $r->insert($r->primary);
 $r->join_again('osaka');

@@ -23,6 +23,7 @@ package Kura::Roles;
 #				never do two servers take writes meanwhile
 #	$r->lose('tokyo')	its server and its daemon are killed
 #	$r->events('osaka')	what its daemon has logged
+#	$r->told('osaka', RE, NAME)	one check: it logs what RE matches
 
 use strict;
 use warnings;
@@ -105,6 +106,15 @@ sub events
 	my ($self, $name) = @_;
 
 	return $self->sites->daemon($name)->err;
+}
+
+# A daemon logs what it has done, so a moment behind it.
+sub told
+{
+	my ($self, $name, $re, $what) = @_;
+
+	Kura::wait_until(sub { $self->events($name) =~ $re });
+	return Test::More::like($self->events($name), $re, $what);
 }
 
 sub wait_for
