@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/statvfs.h>
@@ -10,6 +11,7 @@
 #include "base/auto.h"
 #include "base/child.h"
 #include "base/clock.h"
+#include "base/mem.h"
 
 #define SLURP_STEP_BYTES ((size_t)64 << 10)
 #define LOCK_POLL_US	 (CLOCK_SECOND_US / 20)
@@ -145,6 +147,20 @@ file_slurp_at(
 		out->len += (size_t)n;
 	} while ((size_t)n == step);
 	return 0;
+}
+
+void
+file_show(const char *path, const void *data, size_t len)
+{
+	AUTO_FREE char *tmp = mem_printf("%s.tmp", path);
+	AUTO_FD int fd = file_open_at(
+	    AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0644, NULL);
+
+	if (fd == -1)
+		return;
+	if (file_write_all(fd, data, len, tmp, NULL) == -1 ||
+	    rename(tmp, path) == -1)
+		(void)unlink(tmp);
 }
 
 int

@@ -35,6 +35,9 @@ int file_open_dir(const char *path, struct err *e);
 /* Appends the whole file, at most max bytes (else ERR_CORRUPT). */
 int file_slurp_at(
     int dirfd, const char *path, size_t max, struct buf *out, struct err *e);
+/* Replace the file, whole but not durable.  A courtesy to who reads it, so
+ * nothing is reported. */
+void file_show(const char *path, const void *data, size_t len);
 
 /* ---- durable ---- */
 int file_sync_fd(int fd, const char *name, struct err *e);

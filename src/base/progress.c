@@ -1,6 +1,5 @@
 #include "base/progress.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -135,8 +134,6 @@ static void
 publish(struct progress *p, const struct progress_view *v)
 {
 	AUTO_BUF struct buf json = BUF_INIT;
-	AUTO_FREE char *tmp = mem_printf("%s.tmp", p->path);
-	AUTO_FD int fd = -1;
 
 	buf_printf(&json, "{\"what\":");
 	buf_put_json(&json, v->what);
@@ -147,13 +144,7 @@ publish(struct progress *p, const struct progress_view *v)
 	    (unsigned long long)v->rate, (long long)v->eta_s);
 	buf_put_json(&json, v->note);
 	buf_printf(&json, ",\"pid\":%ld}\n", (long)getpid());
-	fd = file_open_at(
-	    AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0644, NULL);
-	if (fd == -1)
-		return;
-	if (file_write_all(fd, json.data, json.len, tmp, NULL) == -1 ||
-	    rename(tmp, p->path) == -1)
-		(void)unlink(tmp);
+	file_show(p->path, json.data, json.len);
 }
 
 /* Show the state where it is to be shown; the lock is held. */

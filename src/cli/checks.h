@@ -2,15 +2,21 @@
 #define CLI_CHECKS_H
 
 /*
- * checks: what check and ready have found, for people and for programs.
+ * checks: the commands that look and say what they found, check and ready.
  */
 
-#include "base/json.h"
+#include "cli/cli.h"
 #include "jobs/jobs.h"
 
-/* A line each, then the remedies. */
-void checks_print(const char *cluster, const struct check_result *r);
-/* {"cluster", "faults", "warnings", "items"} */
-json_t *checks_json(const char *cluster, const struct check_result *r);
+typedef int checks_fn(const struct settings *s,
+    const struct cluster_settings *c, struct check_result *r, struct err *e);
+
+/*
+ * Run fn for the cluster that is named, without a name for every one, and print
+ * what it found: a line each, then the remedies; or as JSON {"clusters"}.
+ * ERR_REFUSED when there are faults: bad says what is not so then.
+ */
+int checks_run(struct cli *cli, int argc, char *argv[], checks_fn *fn,
+    const char *bad, struct err *e);
 
 #endif /* !CLI_CHECKS_H */

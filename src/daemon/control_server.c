@@ -4,14 +4,13 @@
 #include <grp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/local.h"
 #include "base/mem.h"
 #include "jobs/control.h"
 
@@ -37,32 +36,6 @@ struct control_server {
 
 /* ---- the socket ---- */
 
-static int
-bind_socket(struct control_server *c, struct err *e)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int rc;
-
-	if (strlen(c->path) >= sizeof(address.sun_path)) {
-		(void)err_set(
-		    e, ERR_USAGE, "socket path \"%s\" is too long", c->path);
-		return err_hint(e, "Set a shorter runtime_dir.");
-	}
-	(void)strcpy(address.sun_path, c->path);
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd == -1)
-		return err_sys(e, "could not make a socket");
-	if (unlink(c->path) == -1 && errno != ENOENT)
-		return err_sys(e, "could not remove old \"%s\"", c->path);
-	mask = umask(0117);
-	rc = bind(c->fd, (struct sockaddr *)&address, sizeof(address));
-	(void)umask(mask);
-	if (rc == -1 || listen(c->fd, CONTROL_CLIENTS_MAX) == -1)
-		return err_sys(e, "could not listen at \"%s\"", c->path);
-	return 0;
-}
-
 struct control_server *
 control_server_new(
     const struct settings *s, control_answer_fn *fn, void *arg, struct err *e)
@@ -77,7 +50,8 @@ control_server_new(
 	c->arg = arg;
 	for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		c->clients[i].fd = -1;
-	if (bind_socket(c, e) == -1 ||
+	c->fd = local_listen(c->path, SOCK_STREAM, 0660, e);
+	if (c->fd == -1 ||
 	    control_server_set_group(c, s->socket_group, e) == -1)
 		return NULL;
 	return steal_ptr(&c);

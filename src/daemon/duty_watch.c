@@ -1,6 +1,5 @@
 #include "daemon/duty_watch.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "daemon/message.h"
 #include "daemon/wal_gap.h"
 #include "jobs/drill.h"
@@ -22,12 +22,11 @@
 #include "repo/manifest.h"
 #include "repo/walarchive.h"
 
-#define ROUND_US	   (5 * CLOCK_SECOND_US)
-#define REPOSITORY_US	   (20 * CLOCK_SECOND_US)
-#define READY_US	   (300 * CLOCK_SECOND_US)
-#define SAMPLE_US	   (300 * CLOCK_SECOND_US)
-#define BUSY_SHARE	   20 /* looking takes at most a twentieth of time */
-#define RECEIVER_BYTES_MAX ((size_t)16 << 10)
+#define ROUND_US      (5 * CLOCK_SECOND_US)
+#define REPOSITORY_US (20 * CLOCK_SECOND_US)
+#define READY_US      (300 * CLOCK_SECOND_US)
+#define SAMPLE_US     (300 * CLOCK_SECOND_US)
+#define BUSY_SHARE    20 /* looking takes at most a twentieth of time */
 
 /* What is remembered of one cluster between rounds. */
 struct watched {
@@ -236,12 +235,8 @@ duty_says(const struct watcher *w, const char *cluster, const char *file)
 {
 	AUTO_FREE char *path =
 	    mem_printf("%s/%s/%s", w->s->state_dir, cluster, file);
-	AUTO_BUF struct buf text = BUF_INIT;
 
-	if (file_slurp_at(AT_FDCWD, path, RECEIVER_BYTES_MAX, &text, NULL) ==
-	    -1)
-		return NULL;
-	return json_parse(text.data, text.len, path, NULL);
+	return show_read(path);
 }
 
 static void

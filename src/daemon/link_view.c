@@ -1,28 +1,23 @@
 #include "daemon/link_view.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "base/size.h"
 #include "conf/list.h"
 
-#define VIEW_BYTES_MAX ((size_t)1 << 20)
-#define STALE_US       (15 * CLOCK_SECOND_US)
+#define STALE_US (15 * CLOCK_SECOND_US)
 
 json_t *
 link_view(const struct settings *s, const char *peer)
 {
 	AUTO_FREE char *path =
 	    mem_printf("%s/link/%s.json", s->state_dir, peer);
-	AUTO_BUF struct buf text = BUF_INIT;
 
-	if (file_slurp_at(AT_FDCWD, path, VIEW_BYTES_MAX, &text, NULL) == -1)
-		return NULL;
-	return json_parse(text.data, text.len, path, NULL);
+	return show_read(path);
 }
 
 static int64_t

@@ -1,18 +1,15 @@
 #include "daemon/status.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "config.h"
 #include "daemon/link_view.h"
 #include "daemon/message.h"
 #include "link/keys.h"
-
-#define PROGRESS_BYTES_MAX ((size_t)4096)
 
 static void
 set_time(json_t *o, const char *key, int64_t us)
@@ -87,12 +84,8 @@ progress_of(const struct settings *s, const char *cluster, enum job job)
 {
 	AUTO_FREE char *path = mem_printf(
 	    "%s/%s/%s.progress", s->state_dir, cluster, job_name(job));
-	AUTO_BUF struct buf text = BUF_INIT;
 
-	if (file_slurp_at(AT_FDCWD, path, PROGRESS_BYTES_MAX, &text, NULL) ==
-	    -1)
-		return NULL;
-	return json_parse(text.data, text.len, path, NULL);
+	return show_read(path);
 }
 
 static json_t *

@@ -16,10 +16,10 @@
 
 #include "base/child.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "jobs/backup_head.h"
 #include "jobs/backup_int.h"
 #include "pg/walimages.h"
@@ -169,14 +169,10 @@ receiver_trouble(struct backup *b, struct err *e)
 {
 	AUTO_FREE char *path = mem_printf(
 	    "%s/%s/receiver.json", b->settings->state_dir, b->cluster->name);
-	AUTO_BUF struct buf text = BUF_INIT;
-	AUTO_JSON json_t *j = NULL;
+	AUTO_JSON json_t *j = show_read(path);
 	const char *error = NULL, *hint = NULL;
 	struct err ignored = ERR_INIT;
 
-	if (file_slurp_at(AT_FDCWD, path, 65536, &text, &ignored) == -1)
-		return 0;
-	j = json_parse(text.data, text.len, path, &ignored);
 	if (j == NULL || json_need_str(j, "error", &error, &ignored) == -1)
 		return 0;
 	(void)err_set(

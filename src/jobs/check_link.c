@@ -3,7 +3,6 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "jobs/check_int.h"
 #include "link/keys.h"
 
@@ -79,11 +79,9 @@ courier_status(const struct settings *s, const char *peer)
 {
 	AUTO_FREE char *path =
 	    mem_printf("%s/link/%s.json", s->state_dir, peer);
-	AUTO_BUF struct buf text = BUF_INIT;
-	AUTO_JSON json_t *j = NULL;
+	AUTO_JSON json_t *j = show_read(path);
 
-	if (file_slurp_at(AT_FDCWD, path, STATUS_MAX, &text, NULL) == -1 ||
-	    (j = json_parse(text.data, text.len, path, NULL)) == NULL ||
+	if (j == NULL ||
 	    clock_now_us() -
 		    json_integer_value(json_object_get(j, "updated_us")) >
 		STATUS_US)

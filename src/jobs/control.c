@@ -4,12 +4,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/local.h"
 
 json_t *
 control_request(const char *name)
@@ -30,14 +29,12 @@ control_path(const struct settings *s)
 static int
 open_socket(const struct settings *s, struct err *e)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 	AUTO_FREE char *path = control_path(s);
 	AUTO_FD int fd = -1;
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(
-		    e, ERR_USAGE, "socket path \"%s\" is too long", path);
-	(void)strcpy(address.sun_path, path);
+	if (local_address(&address, path, e) == -1)
+		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return err_sys(e, "could not make a socket");

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "conf/list.h"
 #include "jobs/courier_int.h"
 #include "jobs/courier_rule.h"
@@ -497,21 +498,12 @@ status_of(const struct courier *c)
 	return out;
 }
 
-/* A courtesy: it need not be durable, and we go on when it fails. */
 static void
 show_status(struct courier *c)
 {
 	AUTO_JSON json_t *j = status_of(c);
-	AUTO_BUF struct buf text = BUF_INIT;
-	AUTO_FREE char *tmp = mem_printf("%s.tmp", c->status_path);
-	AUTO_FD int fd = -1;
 
-	json_write(j, &text);
-	buf_put_u8(&text, '\n');
-	fd = file_open_at(
-	    AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0644, NULL);
-	if (fd != -1 && file_write_all(fd, text.data, text.len, tmp, NULL) == 0)
-		(void)rename(tmp, c->status_path);
+	show_write(c->status_path, j);
 }
 
 /* ---- the loop ---- */

@@ -7,14 +7,13 @@
  * what the repository holds.
  */
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "conf/list.h"
 #include "jobs/drill_int.h"
 #include "repo/walarchive.h"
@@ -22,7 +21,6 @@
 
 #define EVERY_US    (2 * CLOCK_SECOND_US)
 #define SAMPLES_MAX 200
-#define STATUS_MAX  ((size_t)65536)
 /* So long behind the server without a move is a stand-still. */
 #define STILL_US (60 * CLOCK_SECOND_US)
 
@@ -31,11 +29,8 @@
 static json_t *
 read_status(const char *path)
 {
-	AUTO_BUF struct buf text = BUF_INIT;
 
-	if (file_slurp_at(AT_FDCWD, path, STATUS_MAX, &text, NULL) == -1)
-		return NULL;
-	return json_parse(text.data, text.len, path, NULL);
+	return show_read(path);
 }
 
 static json_t *

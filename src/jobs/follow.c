@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "base/size.h"
 #include "jobs/follow_int.h"
 #include "jobs/promote.h"
@@ -61,9 +62,6 @@ static void
 show(struct keep *k, const char *doing, const struct err *why)
 {
 	AUTO_JSON json_t *j = follow_json(&k->view);
-	AUTO_FREE char *tmp = mem_printf("%s.tmp", k->status_path);
-	AUTO_BUF struct buf text = BUF_INIT;
-	AUTO_FD int fd = -1;
 
 	json_set_str(j, "cluster", k->follow.cluster->name);
 	json_set_str(j, "directory", k->follow.cluster->standby_dir);
@@ -74,14 +72,7 @@ show(struct keep *k, const char *doing, const struct err *why)
 		if (why->hint[0] != '\0')
 			json_set_str(j, "hint", why->hint);
 	}
-	json_write(j, &text);
-	buf_put_u8(&text, '\n');
-	fd = file_open_at(
-	    AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0644, NULL);
-	if (fd == -1 ||
-	    file_write_all(fd, text.data, text.len, tmp, NULL) == -1 ||
-	    rename(tmp, k->status_path) == -1)
-		(void)unlink(tmp); /* a courtesy: the next one may work */
+	show_write(k->status_path, j);
 }
 
 static void

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "base/size.h"
 #include "jobs/follow.h"
 #include "pg/control.h"
@@ -120,14 +121,10 @@ source_end(const struct promote *p)
 {
 	AUTO_FREE char *path = mem_printf(
 	    "%s/%s/receiver.json", p->settings->state_dir, p->cluster->name);
-	AUTO_BUF struct buf text = BUF_INIT;
-	AUTO_JSON json_t *j = NULL;
+	AUTO_JSON json_t *j = show_read(path);
 	const char *said;
 	uint64_t lsn;
 
-	if (file_slurp_at(AT_FDCWD, path, SAYS_MAX, &text, NULL) == -1)
-		return LSN_NONE;
-	j = json_parse(text.data, text.len, path, NULL);
 	if (j == NULL || json_need_str(j, "server_end", &said, NULL) == -1 ||
 	    lsn_parse(said, &lsn, NULL) == -1)
 		return LSN_NONE;

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "base/size.h"
 #include "jobs/ready_int.h"
 #include "repo/keyset.h"
@@ -99,13 +100,10 @@ look_at_clock(struct ready *r)
 {
 	AUTO_FREE char *path = mem_printf("%s/%s/receiver.json",
 	    r->k.settings->state_dir, r->k.cluster->name);
-	AUTO_BUF struct buf text = BUF_INIT;
-	AUTO_JSON json_t *j = NULL;
+	AUTO_JSON json_t *j = show_read(path);
 	int64_t ours_us, theirs_us, skew_us;
 	char skew[CLOCK_TEXT_BYTES];
 
-	if (file_slurp_at(AT_FDCWD, path, STATUS_MAX, &text, NULL) == 0)
-		j = json_parse(text.data, text.len, path, NULL);
 	ours_us = json_integer_value(json_object_get(j, "message_us"));
 	theirs_us = json_integer_value(json_object_get(j, "server_us"));
 	if (ours_us == 0 || theirs_us == 0) {

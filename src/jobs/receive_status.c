@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "jobs/receive_int.h"
 
 int
@@ -82,27 +83,10 @@ put_all(json_t *j, const struct receive_status *st)
 	}
 }
 
-/* It is a courtesy: the receiver goes on when it cannot be written, and it need
- * not be durable. */
-static void
-replace(const char *path, const struct buf *text)
-{
-	AUTO_FREE char *tmp = mem_printf("%s.tmp", path);
-	AUTO_FD int fd = file_open_at(
-	    AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0644, NULL);
-
-	if (fd == -1)
-		return;
-	if (file_write_all(fd, text->data, text->len, tmp, NULL) == -1 ||
-	    rename(tmp, path) == -1)
-		(void)unlink(tmp);
-}
-
 void
 receive_status_show(struct receive_status *st, bool now)
 {
 	AUTO_JSON json_t *j = NULL;
-	AUTO_BUF struct buf text = BUF_INIT;
 	int64_t boot_us = clock_boot_us();
 
 	if (st->path[0] == '\0' ||
@@ -111,9 +95,7 @@ receive_status_show(struct receive_status *st, bool now)
 	st->written_us = boot_us;
 	j = json_object();
 	put_all(j, st);
-	json_write(j, &text);
-	buf_put_u8(&text, '\n');
-	replace(st->path, &text);
+	show_write(st->path, j);
 }
 
 void

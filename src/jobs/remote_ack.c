@@ -3,58 +3,36 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/le.h"
+#include "base/local.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "pg/lsn.h"
 
 #define MESSAGE_BYTES 16
 #define MAGIC	      0x6b63616bu /* "kack" */
 #define NEVER	      INT64_MAX
 
-static int
-address_of(const struct settings *s, const struct cluster_settings *c,
-    struct sockaddr_un *a, struct err *e)
+static char *
+path_of(const struct settings *s, const struct cluster_settings *c)
 {
-	int n;
-
-	(void)memset(a, 0, sizeof(*a));
-	a->sun_family = AF_UNIX;
-	n = snprintf(a->sun_path, sizeof(a->sun_path), "%s/receive.%s",
-	    s->runtime_dir, c->name);
-	if (n < 0 || (size_t)n >= sizeof(a->sun_path))
-		return err_set(e, ERR_USAGE,
-		    "runtime_dir \"%s\" is too long for a socket",
-		    s->runtime_dir);
-	return 0;
+	return mem_printf("%s/receive.%s", s->runtime_dir, c->name);
 }
 
 int
 remote_ack_begin(struct remote_ack *a, const struct settings *s,
     const struct cluster_settings *c, struct err *e)
 {
-	struct sockaddr_un to;
-
 	*a = (struct remote_ack){ .fd = -1, .cluster = c };
 	if (c->wal_ack != WAL_ACK_REMOTE || c->replicate_to == NULL)
 		return 0;
-	if (address_of(s, c, &to, e) == -1)
-		return -1;
-	a->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	a->path = path_of(s, c);
+	a->fd = local_listen(a->path, SOCK_DGRAM, 0600, e);
 	if (a->fd == -1)
-		return err_sys(e, "could not make a socket");
-	(void)unlink(to.sun_path); /* of a dead one: we hold the lock */
-	if (bind(a->fd, (struct sockaddr *)&to, sizeof(to)) == -1) {
-		(void)err_sys(e, "could not bind \"%s\"", to.sun_path);
-		(void)close(a->fd);
-		a->fd = -1;
-		return -1;
-	}
-	(void)strcpy(a->path, to.sun_path);
-	return 0;
+		free(steal_ptr(&a->path));
+	return a->fd == -1 ? -1 : 0;
 }
 
 void
@@ -63,6 +41,7 @@ remote_ack_end(struct remote_ack *a)
 	if (a->fd == -1)
 		return;
 	(void)unlink(a->path);
+	free(steal_ptr(&a->path));
 	(void)close(a->fd);
 	a->fd = -1;
 }
@@ -88,7 +67,7 @@ take_messages(struct remote_ack *a)
 }
 
 static void
-degrade(struct remote_ack *a, uint64_t local_lsn)
+degrade(struct remote_ack *a)
 {
 	char at[LSN_TEXT_BYTES], waited[CLOCK_TEXT_BYTES];
 
@@ -98,7 +77,6 @@ degrade(struct remote_ack *a, uint64_t local_lsn)
 	    "durable at this site alone",
 	    "cluster", a->cluster->name, "from", lsn_text(a->lsn, at), "waited",
 	    clock_interval(a->cluster->wal_ack_timeout_us, waited), NULL);
-	(void)local_lsn;
 }
 
 static void
@@ -133,7 +111,7 @@ remote_ack_limit(struct remote_ack *a, uint32_t timeline, uint64_t local_lsn)
 	}
 	if (!a->degraded && timeout_us > 0 && a->waiting_us != 0 &&
 	    now_us - a->waiting_us >= timeout_us)
-		degrade(a, local_lsn);
+		degrade(a);
 	if (!a->degraded)
 		a->safe_until_us = timeout_us <= 0
 		    ? NEVER
@@ -154,18 +132,17 @@ void
 remote_ack_tell(const struct settings *s, const struct cluster_settings *c,
     uint32_t timeline, uint64_t lsn)
 {
+	AUTO_FREE char *path = path_of(s, c);
+	AUTO_FD int fd = -1;
 	struct sockaddr_un to;
 	uint8_t m[MESSAGE_BYTES];
-	int fd;
 
-	if (c->wal_ack != WAL_ACK_REMOTE || address_of(s, c, &to, NULL) == -1)
-		return;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
+	if (c->wal_ack != WAL_ACK_REMOTE ||
+	    local_address(&to, path, NULL) == -1 ||
+	    (fd = local_socket(SOCK_DGRAM, NULL)) == -1)
 		return;
 	le32_put(m, MAGIC);
 	le32_put(m + 4, timeline);
 	le64_put(m + 8, lsn);
 	(void)sendto(fd, m, sizeof(m), 0, (struct sockaddr *)&to, sizeof(to));
-	(void)close(fd);
 }

@@ -27,8 +27,8 @@
 #include "conf/settings.h"
 
 struct remote_ack {
-	int fd; /* -1: wal_ack = local */
-	char path[108];
+	int fd;	    /* -1: wal_ack = local */
+	char *path; /* owned */
 	const struct cluster_settings *cluster;
 	uint32_t timeline; /* of lsn: what the other site has */
 	uint64_t lsn;

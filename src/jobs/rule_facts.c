@@ -2,21 +2,19 @@
  * rule_facts: what decide asks to know.
  */
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "jobs/follow.h"
 #include "jobs/rule_int.h"
 #include "pg/lsn.h"
 
 #define FACTS_US	 CLOCK_SECOND_US
-#define LINK_BYTES_MAX	 ((size_t)1 << 20)
 #define EYE_TIMEOUT_US	 (15 * CLOCK_SECOND_US)
 #define LOCAL_RECOVERIES 3
 
@@ -87,11 +85,8 @@ link_file(const struct rule *r, const char *peer)
 {
 	AUTO_FREE char *path =
 	    mem_printf("%s/link/%s.json", r->s->state_dir, peer);
-	AUTO_BUF struct buf text = BUF_INIT;
 
-	if (file_slurp_at(AT_FDCWD, path, LINK_BYTES_MAX, &text, NULL) == -1)
-		return NULL;
-	return json_parse(text.data, text.len, path, NULL);
+	return show_read(path);
 }
 
 /* What was lost if the primary wrote until now: since the moment up to which all

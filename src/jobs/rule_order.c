@@ -16,10 +16,10 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "jobs/rule_int.h"
 
 #define ORDER_BYTES_MAX ((size_t)4096)
-#define SHOWN_BYTES_MAX ((size_t)1 << 20)
 #define SHOWN_AGE_US	(15 * CLOCK_SECOND_US)
 #define POLL_US		(CLOCK_SECOND_US / 10)
 
@@ -220,13 +220,9 @@ json_t *
 rule_shown_last(const struct settings *s, const struct cluster_settings *c)
 {
 	AUTO_FREE char *path = rule_path(s, c, "json");
-	AUTO_BUF struct buf text = BUF_INIT;
-	json_t *j;
+	json_t *j = show_read(path);
 	int64_t us;
 
-	if (file_slurp_at(AT_FDCWD, path, SHOWN_BYTES_MAX, &text, NULL) == -1)
-		return NULL;
-	j = json_parse(text.data, text.len, path, NULL);
 	if (j != NULL &&
 	    (json_need_i64(j, "boot_us", &us, NULL) == -1 ||
 		clock_boot_us() - us > SHOWN_AGE_US || clock_boot_us() < us)) {

@@ -4,16 +4,15 @@
  * "may-start" when the daemon is down.
  */
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "jobs/rule_int.h"
 
 #define SHOW_US (CLOCK_SECOND_US / 2)
@@ -151,28 +150,17 @@ all_json(const struct rule *r, int64_t now_us)
 	return o;
 }
 
-/* A courtesy: it need not be durable, and we go on when it fails. */
 void
 rule_show(struct rule *r, int64_t now_us)
 {
 	AUTO_FREE char *path = rule_path(r->s, r->c, "json");
-	AUTO_FREE char *tmp = mem_printf("%s.tmp", path);
 	AUTO_JSON json_t *j = NULL;
-	AUTO_BUF struct buf text = BUF_INIT;
-	AUTO_FD int fd = -1;
 
 	if (now_us - r->shown_us < SHOW_US)
 		return;
 	r->shown_us = now_us;
 	j = all_json(r, now_us);
-	json_write(j, &text);
-	buf_put_u8(&text, '\n');
-	fd = file_open_at(
-	    AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0644, NULL);
-	if (fd == -1 ||
-	    file_write_all(fd, text.data, text.len, tmp, NULL) == -1 ||
-	    rename(tmp, path) == -1)
-		(void)unlink(tmp);
+	show_write(path, j);
 }
 
 /* The last word on an order outlives a restart: somebody waits for it. */

@@ -1,14 +1,9 @@
 #include "jobs/rule_wire.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "base/auto.h"
 #include "base/le.h"
+#include "base/local.h"
 #include "base/mem.h"
 
 #define HEAD 10
@@ -25,40 +20,10 @@ rule_wire_courier_path(const char *runtime_dir, const char *peer)
 	return mem_printf("%s/rules.%s", runtime_dir, peer);
 }
 
-static int
-set_path(struct sockaddr_un *a, const char *path, struct err *e)
-{
-	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(a->sun_path)) {
-		(void)err_set(
-		    e, ERR_USAGE, "socket path \"%s\" is too long", path);
-		return err_hint(e, "Set a shorter runtime_dir.");
-	}
-	(void)strcpy(a->sun_path, path);
-	return 0;
-}
-
 int
 rule_wire_listen(const char *path, struct err *e)
 {
-	AUTO_FD int fd =
-	    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un a;
-	mode_t mask;
-	int rc;
-
-	if (fd == -1)
-		return err_sys(e, "could not make a socket");
-	if (set_path(&a, path, e) == -1)
-		return -1;
-	if (unlink(path) == -1 && errno != ENOENT)
-		return err_sys(e, "could not remove old \"%s\"", path);
-	mask = umask(0177);
-	rc = bind(fd, (struct sockaddr *)&a, sizeof(a));
-	(void)umask(mask);
-	if (rc == -1)
-		return err_sys(e, "could not listen at \"%s\"", path);
-	return steal_fd(&fd);
+	return local_listen(path, SOCK_DGRAM, 0600, e);
 }
 
 void
@@ -69,7 +34,7 @@ rule_wire_send(int fd, const char *path, const struct rule_wire *w)
 	struct sockaddr_un a;
 
 	if (fd == -1 || w->len > sizeof(w->content) ||
-	    set_path(&a, path, NULL) == -1)
+	    local_address(&a, path, NULL) == -1)
 		return;
 	out[0] = (uint8_t)w->kind;
 	out[1] = (uint8_t)name_len;

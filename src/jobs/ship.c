@@ -3,14 +3,13 @@
  * restorable, then all that comes, WAL before the rest.
  */
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/show.h"
 #include "codec/digest.h"
 #include "conf/list.h"
 #include "jobs/pin.h"
@@ -18,6 +17,7 @@
 #include "repo/keyset.h"
 #include "repo/walknown.h"
 
+#define TELL_US	 (60 * CLOCK_SECOND_US)
 #define SCAN_US	 CLOCK_SECOND_US
 #define STAMP_US CLOCK_SECOND_US
 #define PIN_US	 (5 * CLOCK_SECOND_US)
@@ -181,16 +181,14 @@ safe_for_us(const struct ship *s)
 {
 	AUTO_FREE char *path = mem_printf("%s/%s/receiver.json",
 	    courier_settings(s->courier)->state_dir, s->cluster->name);
-	AUTO_BUF struct buf text = BUF_INIT;
 	AUTO_JSON json_t *j = NULL;
 	int64_t now_us = clock_boot_us(), until_us;
 	const char *ack;
 
 	if (s->cluster->wal_ack != WAL_ACK_REMOTE ||
-	    list_count(s->cluster->replicate_to) != 1 ||
-	    file_slurp_at(AT_FDCWD, path, (size_t)1 << 16, &text, NULL) == -1)
+	    list_count(s->cluster->replicate_to) != 1)
 		return 0;
-	j = json_parse(text.data, text.len, path, NULL);
+	j = show_read(path);
 	if (j == NULL || json_need_str(j, "ack", &ack, NULL) == -1 ||
 	    strcmp(ack, "remote") != 0 ||
 	    json_need_i64(j, "ack_safe_until_boot_us", &until_us, NULL) == -1 ||
@@ -216,6 +214,18 @@ send_stamp(struct ship *s)
 	courier_send(s->courier, m);
 }
 
+void
+ship_failed(struct ship *s, const struct err *e)
+{
+	int64_t now_us = clock_boot_us();
+
+	if (strcmp(e->text, s->told.text) == 0 && now_us - s->told_us < TELL_US)
+		return;
+	s->told = *e;
+	s->told_us = now_us;
+	log_error("ship_failed", e);
+}
+
 /* Expire is to know what the peer has (pin.h): when it has moved, but not at
  * each record. */
 static void
@@ -233,7 +243,7 @@ note_pin(struct ship *s, int64_t now_us)
 		courier_peer(s->courier)->name, s->lineage.name,
 		s->wal.timeline, s->wal.durable_lsn, s->objects.newest,
 		&e) == -1) {
-		log_error("ship_failed", &e);
+		ship_failed(s, &e);
 		return;
 	}
 	s->pin_lsn = s->wal.durable_lsn;
@@ -257,7 +267,7 @@ ship_tick(struct ship *s, int64_t now_us)
 	struct err e = ERR_INIT;
 
 	if (!s->opened && ship_open(s, &e) == -1) {
-		log_error("ship_failed", &e);
+		ship_failed(s, &e);
 		s->opened = true; /* with the next session */
 		return false;
 	}
@@ -267,7 +277,7 @@ ship_tick(struct ship *s, int64_t now_us)
 		s->scan_us = now_us;
 		look_for_lineage(s);
 		if (scan(s, now_us, &e) == -1) {
-			log_error("ship_failed", &e);
+			ship_failed(s, &e);
 			s->err = e;
 		} else {
 			err_clear(&s->err);
@@ -280,7 +290,7 @@ ship_tick(struct ship *s, int64_t now_us)
 	}
 	err_clear(&e);
 	if (ship_wal_fill(s, &e) == -1) {
-		log_error("ship_failed", &e);
+		ship_failed(s, &e);
 		s->wal.state = WAL_IDLE;
 		s->wal.again_us = now_us + 2 * CLOCK_SECOND_US;
 	}

@@ -99,8 +99,13 @@ struct ship {
 	uint64_t echo; /* the peer's clock, as it said last */
 	struct ship_stamp stamps[SHIP_STAMPS];
 	size_t stamp_count; /* ever; the last SHIP_STAMPS are kept */
-	struct err err;
+	struct err err;	    /* shown until it is mended */
+	struct err told;    /* logged at told_us */
+	int64_t told_us;
 };
+
+/* An event, once a minute while the same thing fails. */
+void ship_failed(struct ship *s, const struct err *e);
 
 void ship_objects_reset(struct ship *s);
 void ship_objects_have(struct ship *s, const json_t *m);

@@ -409,7 +409,7 @@ ship_objects_chunk(struct ship *s, struct link_chunk *c)
 		len = (size_t)(b->bytes - b->at);
 	if (store_pread(b->reader, s->objects.chunk, len, b->at, &s->err) ==
 	    -1) {
-		log_error("ship_failed", &s->err);
+		ship_failed(s, &s->err);
 		drop(s, b);
 		return false;
 	}

@@ -219,7 +219,7 @@ ship_wal_chunk(struct ship *s, struct link_chunk *c)
 
 	if (len == 0) {
 		if (ship_wal_fill(s, &s->err) == -1) {
-			log_error("ship_failed", &s->err);
+			ship_failed(s, &s->err);
 			w->state = WAL_IDLE;
 			w->again_us = clock_boot_us() + AGAIN_US;
 			err_clear(&s->err);

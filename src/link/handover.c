@@ -3,12 +3,10 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/local.h"
 #include "base/mem.h"
 
 union room {
@@ -22,45 +20,10 @@ handover_path(const char *runtime_dir, const char *peer)
 	return mem_printf("%s/courier.%s", runtime_dir, peer);
 }
 
-static int
-set_path(struct sockaddr_un *a, const char *path, struct err *e)
-{
-	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(a->sun_path)) {
-		(void)err_set(
-		    e, ERR_USAGE, "socket path \"%s\" is too long", path);
-		return err_hint(e, "Set a shorter runtime_dir.");
-	}
-	(void)strcpy(a->sun_path, path);
-	return 0;
-}
-
-static int
-make_socket(struct err *e)
-{
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd == -1 ? err_sys(e, "could not make a socket") : fd;
-}
-
 int
 handover_listen(const char *path, struct err *e)
 {
-	AUTO_FD int fd = make_socket(e);
-	struct sockaddr_un a;
-	mode_t mask;
-	int rc;
-
-	if (fd == -1 || set_path(&a, path, e) == -1)
-		return -1;
-	if (unlink(path) == -1 && errno != ENOENT)
-		return err_sys(e, "could not remove old \"%s\"", path);
-	mask = umask(0177);
-	rc = bind(fd, (struct sockaddr *)&a, sizeof(a));
-	(void)umask(mask);
-	if (rc == -1)
-		return err_sys(e, "could not listen at \"%s\"", path);
-	return steal_fd(&fd);
+	return local_listen(path, SOCK_DGRAM, 0600, e);
 }
 
 /* The descriptor that came with m; -1 when there is none. */
@@ -111,7 +74,7 @@ handover_take(int fd)
 int
 handover_give(const char *path, int given, struct err *e)
 {
-	AUTO_FD int fd = make_socket(e);
+	AUTO_FD int fd = local_socket(SOCK_DGRAM, e);
 	struct sockaddr_un a;
 	uint8_t data[1] = { 'c' };
 	union room room = { .bytes = { 0 } };
@@ -124,7 +87,7 @@ handover_give(const char *path, int given, struct err *e)
 		.msg_controllen = sizeof(room) };
 	struct cmsghdr *c;
 
-	if (fd == -1 || set_path(&a, path, e) == -1)
+	if (fd == -1 || local_address(&a, path, e) == -1)
 		return -1;
 	c = CMSG_FIRSTHDR(&m);
 	c->cmsg_level = SOL_SOCKET;

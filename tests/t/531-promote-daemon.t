@@ -77,7 +77,9 @@ ok(Kura::wait_until(sub {
 	return ($receiver->{state} // '') eq 'streaming' &&
 	    $receiver->{timeline} == 2;
 }), 'and says so') || diag(explain(main_of()));
-is((main_of()->{standby} // {})->{state}, 'promoted', 'its state, too');
+ok(Kura::wait_until(sub {
+	((main_of()->{standby} // {})->{state} // '') eq 'promoted'
+}), 'its state, too') || diag(explain(main_of()));
 $daemon->kill('TERM');
 is($daemon->wait(60), 0, 'the daemon ends');
 ok($s->running, 'OP5: the server does not');
