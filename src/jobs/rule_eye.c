@@ -17,6 +17,7 @@
 #include "jobs/rule_int.h"
 #include "pg/control.h"
 #include "pg/server.h"
+#include "pg/server_pidfile.h"
 #include "pg/session.h"
 
 #define LOOK_EVERY_US (CLOCK_SECOND_US / 2)
@@ -42,6 +43,18 @@ behind_checkpoint(const struct control *c)
 						: PAGE_HEADER_BYTES);
 }
 
+/* The last thing a server does is to remove postmaster.pid.  One that is there
+ * is of a server that was killed: the checkpoint at the end of a crash recovery
+ * says "shut down" for a moment, too (xlog.c, CreateCheckPoint()). */
+static bool
+left_pidfile(const char *pgdata)
+{
+	struct server_pidfile f;
+	struct err ignored = ERR_INIT;
+
+	return server_pidfile_read(pgdata, &f, &ignored) == -1 || f.pid != 0;
+}
+
 static void
 look_at_process(const struct rule_place *p, struct rule_look *l)
 {
@@ -63,7 +76,7 @@ look_at_process(const struct rule_place *p, struct rule_look *l)
 	l->progress = c.checkpoint_lsn + c.min_recovery_lsn;
 	if (c.state == CONTROL_SHUTDOWNED ||
 	    c.state == CONTROL_SHUTDOWNED_IN_RECOVERY) {
-		l->clean = running == 0;
+		l->clean = running == 0 && !left_pidfile(p->pgdata);
 		l->end = behind_checkpoint(&c);
 	}
 }

@@ -3,6 +3,9 @@
  * be done.
  */
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "jobs/rule_int.h"
@@ -10,6 +13,18 @@
 #define ASK_AGAIN_US	CLOCK_SECOND_US
 #define INFO_AGE_US	(15 * CLOCK_SECOND_US)
 #define FOLLOW_AGAIN_US (5 * CLOCK_SECOND_US)
+/* Who asks for a switchover repeats it every second. */
+#define ASKED_AGE_US (4 * CLOCK_SECOND_US)
+/* What may pass by itself is waited for: the end of the last switchover, a link
+ * that is made anew. */
+#define BEGIN_WAIT_US (60 * CLOCK_SECOND_US)
+#define TRY_AGAIN     "Nothing was changed: give the order again when that is over."
+
+static bool
+is_asked(const struct rule *r, int64_t now_us)
+{
+	return r->asked.us != 0 && now_us - r->asked.us < ASKED_AGE_US;
+}
 
 static void
 gather(struct rule *r, int64_t now_us, struct handover_facts *f)
@@ -22,13 +37,17 @@ gather(struct rule *r, int64_t now_us, struct handover_facts *f)
 		.voter = &r->voter,
 		.peer = r->says[r->sites.peer],
 		.peer_silent_us = decide_detect_us(&r->settings) };
-	f->wanted = r->order.kind == RULE_ORDER_SWITCHOVER &&
-	    r->role.role == ROLE_PRIMARY && !r->order.begun;
-	f->wanted |= r->switchover_asked && r->role.role == ROLE_PRIMARY;
+	f->wanted = r->role.role == ROLE_PRIMARY &&
+	    ((r->order.kind == RULE_ORDER_SWITCHOVER && !r->order.begun) ||
+		is_asked(r, now_us));
 	f->aborted = r->order.kind == RULE_ORDER_ABORT;
 	f->peer_committed = rule_peer_committed(r, &linked);
-	f->peer_ready = linked && r->info.us != 0 &&
-	    now_us - r->info.us < INFO_AGE_US && r->info.promotable;
+	f->peer_why = !linked ? "the link to the other site is down"
+	    : r->info.us == 0 || now_us - r->info.us >= INFO_AGE_US
+	    ? "the other site has not said how its standby is"
+	    : !r->info.promotable ? r->info.why
+				  : NULL;
+	f->peer_ready = f->peer_why == NULL;
 	f->running = r->look.pid != 0;
 	f->clean = r->look.clean;
 	f->end = r->look.end;
@@ -124,7 +143,11 @@ act(struct rule *r, const struct handover_step *st, int64_t now_us)
 	case HANDOVER_ANNOUNCE:
 		if (write_step(r, st) == 0)
 			tell(r, "switchover_begins", st);
-		r->switchover_asked = false;
+		if (is_asked(r, now_us))
+			(void)memcpy(r->asked.begun, r->asked.id,
+			    sizeof(r->asked.begun));
+		r->asked.us = 0;
+		r->asked.why[0] = '\0';
 		r->order.begun = r->order.kind == RULE_ORDER_SWITCHOVER;
 		break;
 	case HANDOVER_STOP:
@@ -178,29 +201,73 @@ act(struct rule *r, const struct handover_step *st, int64_t now_us)
 	}
 }
 
+/* An order that cannot begin yet: what it waits for is shown, and it ends when
+ * that lasts too long. */
+static void
+wait_to_begin(struct rule *r, const char *why, int64_t now_us)
+{
+	char text[300];
+
+	if (now_us - r->order.since_us < BEGIN_WAIT_US) {
+		(void)snprintf(
+		    r->order.waits, sizeof(r->order.waits), "waiting: %s", why);
+		return;
+	}
+	(void)snprintf(text, sizeof(text),
+	    "the switchover has not begun within %d s: %s",
+	    (int)(BEGIN_WAIT_US / CLOCK_SECOND_US), why);
+	rule_order_end(r, "failed", text, TRY_AGAIN);
+}
+
+/* An abort: of what is given here, before the line. */
+static void
+judge_abort(struct rule *r, const struct handover_step *st)
+{
+	const struct decide_says *peer = &r->says[r->sites.peer];
+
+	/* What the other site's operator asks for does not begin any more. */
+	(void)memcpy(r->asked.begun, r->asked.id, sizeof(r->asked.begun));
+	r->asked.us = 0;
+	if (r->role.handover == HANDOVER_NONE && peer->heard &&
+	    r->role.role == ROLE_STANDBY &&
+	    (peer->handover == HANDOVER_ANNOUNCED ||
+		peer->handover == HANDOVER_STOPPED))
+		rule_order_end(r, "refused",
+		    "the other site gives the role: abort it there", "");
+	else if (r->role.handover == HANDOVER_NONE)
+		rule_order_end(r, "done",
+		    r->order.begun ? "the switchover is aborted"
+				   : "no switchover is under way",
+		    "");
+	else if (st->abortable)
+		r->order.begun = true;
+	else
+		rule_order_end(r, "refused",
+		    "the term was given: only the taker goes on", "");
+}
+
 /* How the operator's order has ended. */
 static void
-judge_order(struct rule *r, const struct handover_step *st)
+judge_order(struct rule *r, const struct handover_step *st, int64_t now_us)
 {
 	const struct decide_says *peer = &r->says[r->sites.peer];
 
 	if (r->order.kind == RULE_ORDER_ABORT) {
-		if (r->role.handover == HANDOVER_NONE)
-			rule_order_end(
-			    r, "done", "no switchover is under way", "");
-		else if (!st->abortable && r->role.handover >= HANDOVER_GIVEN)
-			rule_order_end(r, "refused",
-			    "the term was given: only the taker goes on", "");
+		judge_abort(r, st);
 		return;
 	}
 	if (r->order.kind != RULE_ORDER_SWITCHOVER)
 		return;
 	if (!r->order.begun && st->refused && r->role.role == ROLE_PRIMARY) {
-		rule_order_end(r, "refused", st->why, "");
+		if (st->passes)
+			wait_to_begin(r, st->why, now_us);
+		else
+			rule_order_end(r, "refused", st->why, "");
 		return;
 	}
 	if (!r->order.begun)
 		return;
+	r->order.waits[0] = '\0';
 	if (r->role.role == ROLE_STANDBY &&
 	    (r->role.handover == HANDOVER_NONE ||
 		(peer->role == ROLE_PRIMARY && peer->writable &&
@@ -213,38 +280,88 @@ judge_order(struct rule *r, const struct handover_step *st)
 		    "the switchover was aborted; this site is the primary", "");
 }
 
+/* What keeps this site from asking; NULL. */
+static const char *
+own_obstacle(const struct rule *r)
+{
+	if (!rule_peer_fresh(r))
+		return "the other site is silent";
+	if (r->role.handover != HANDOVER_NONE)
+		return "this site does not follow the other one yet";
+	return r->promotable ? NULL : r->why_not;
+}
+
+/* The other site is asked until it begins, or says why not. */
+static void
+ask_for_it(struct rule *r, int64_t now_us)
+{
+	const char *why = own_obstacle(r);
+	bool answered = strcmp(r->answer.id, r->order.id) == 0;
+
+	if (why == NULL && answered && r->answer.final) {
+		rule_order_end(r, "refused", r->answer.why, "");
+		return;
+	}
+	if (why == NULL) {
+		rule_ask_switchover(r, now_us);
+		why = answered ? r->answer.why : "the other site is to begin";
+	}
+	wait_to_begin(r, why, now_us);
+}
+
 /* Ordered at the standby: the primary is asked, and its steps are watched. */
 static void
-judge_asked(struct rule *r)
+judge_asked(struct rule *r, int64_t now_us)
 {
 	const struct decide_says *peer = &r->says[r->sites.peer];
+	bool gives = peer->heard &&
+	    (peer->handover == HANDOVER_ANNOUNCED ||
+		peer->handover == HANDOVER_STOPPED ||
+		(peer->handover == HANDOVER_GIVEN &&
+		    peer->handover_to == r->sites.self));
 
 	if (r->order.kind != RULE_ORDER_SWITCHOVER)
 		return;
-	if (r->role.role == ROLE_STANDBY && !r->order.begun) {
-		if (!rule_peer_fresh(r)) {
-			rule_order_end(r, "refused", "the other site is silent",
-			    "Use failover.");
-			return;
-		}
-		if (!r->promotable) {
-			rule_order_end(r, "refused", r->why_not, "");
-			return;
-		}
-		rule_ask_switchover(r);
+	if (r->role.role == ROLE_PRIMARY) {
+		r->order.waits[0] = '\0';
+		if (r->promoted_here && r->role.handover != HANDOVER_TAKING &&
+		    r->look.writable)
+			rule_order_end(r, "done",
+			    "this site is the primary and takes writes", "");
+	} else if (gives) {
 		r->order.begun = true;
+		(void)snprintf(r->order.waits, sizeof(r->order.waits),
+		    "the other site gives the role");
+	} else if (!r->order.begun) {
+		ask_for_it(r, now_us);
+	} else if (rule_peer_fresh(r) && peer->handover == HANDOVER_NONE) {
+		rule_order_end(r, "failed", "the other site has aborted it",
+		    "Its events say why: \"pgkura events\" there.");
 	}
-	if (r->role.role == ROLE_PRIMARY && r->promoted_here &&
-	    r->role.handover != HANDOVER_TAKING && r->look.writable) {
-		rule_order_end(
-		    r, "done", "this site is the primary and takes writes", "");
+}
+
+/* Asked for by the other site's operator: he is told why not, and so are the
+ * events of this one. */
+static void
+answer_asked(struct rule *r, int64_t now_us)
+{
+	const struct handover_step *st = &r->handover;
+
+	if (!is_asked(r, now_us))
+		return;
+	if (!st->refused) {
+		r->asked.why[0] = '\0';
 		return;
 	}
-	if (r->role.role == ROLE_STANDBY && peer->handover == HANDOVER_NONE &&
-	    clock_boot_us() - r->order.since_us > 30 * CLOCK_SECOND_US)
-		rule_order_end(r, "failed",
-		    "the other site has not begun, or has aborted it",
-		    "Its events say why: \"pgkura events\" there.");
+	if (strcmp(r->asked.why, st->why) != 0) {
+		(void)snprintf(
+		    r->asked.why, sizeof(r->asked.why), "%s", st->why);
+		tell(r, st->passes ? "switchover_waits" : "switchover_refused",
+		    st);
+	}
+	r->asked.final = !st->passes;
+	if (r->asked.final)
+		r->asked.us = 0;
 }
 
 void
@@ -262,10 +379,7 @@ rule_handover_step(struct rule *r, int64_t now_us)
 		r->order.at_standby = true;
 	gather(r, now_us, &f);
 	handover_next(&f, &r->handover);
-	if (r->handover.refused && r->switchover_asked) {
-		tell(r, "switchover_refused", &r->handover);
-		r->switchover_asked = false;
-	}
+	answer_asked(r, now_us);
 	if (r->handover.act != before && r->handover.act != HANDOVER_IDLE)
 		log_event(LOG_LEVEL_INFO, "switchover_step", r->handover.why,
 		    "cluster", r->c->name, "step",
@@ -274,7 +388,7 @@ rule_handover_step(struct rule *r, int64_t now_us)
 	    r->handover.act == HANDOVER_RELEASE)
 		act(r, &r->handover, now_us);
 	if (r->order.at_standby)
-		judge_asked(r);
+		judge_asked(r, now_us);
 	else
-		judge_order(r, &r->handover);
+		judge_order(r, &r->handover, now_us);
 }

@@ -26,7 +26,7 @@ struct rule_look {
 	enum watch_process process;
 	enum watch_sql sql;
 	bool writable; /* it answered that it is not in recovery */
-	bool clean;    /* pg_control: shut down */
+	bool clean;    /* shut down, and it was not killed */
 	uint64_t end;  /* behind the shutdown checkpoint, when clean */
 	uint64_t progress;
 	char error[200];
@@ -124,6 +124,7 @@ struct rule_order {
 	int64_t since_us;
 	bool begun;	   /* of a switchover or failover: it is under way */
 	bool at_standby;   /* a switchover, ordered at the taker */
+	char waits[240];   /* what it waits for before it begins */
 	const char *state; /* "running", "done", "refused", "failed" */
 	char text[500], hint[320];
 };
@@ -158,7 +159,19 @@ struct rule {
 	int64_t path_us[DECIDE_PATHS_MAX];
 	unsigned int paths;
 	struct rule_info info; /* of the other data site */
-	bool switchover_asked; /* by the other site's operator */
+	/* By the other site's operator: again and again as long as he waits. */
+	struct {
+		int64_t us; /* CLOCK_BOOTTIME of the last time; 0: not */
+		char id[40], begun[40]; /* of his order; the last that
+				     * began or was aborted */
+		char why[240];		/* what keeps it from beginning */
+		bool final;		/* ... for good */
+	} asked;
+	/* The same as the other site said it of an order given here. */
+	struct {
+		char id[40], why[240];
+		bool final;
+	} answer;
 
 	/* Seen: */
 	struct rule_place place;
@@ -186,7 +199,7 @@ struct rule {
 	struct decide_verdict verdict;
 	enum decide_hook hook;
 	struct handover_step handover;
-	int64_t handover_asked_us;
+	int64_t handover_asked_us, switchover_asked_us;
 	struct rule_task task;
 	int64_t promote_again_us, rejoin_again_us;
 	bool automatic; /* the promotion under way was ordered by nobody */
@@ -225,7 +238,7 @@ void rule_say(struct rule *r, int64_t now_us);
 void rule_send(struct rule *r, enum record_seat to, enum rule_wire_kind kind,
     const uint8_t *content, size_t len);
 void rule_ask(struct rule *r, uint64_t number);
-void rule_ask_switchover(struct rule *r);
+void rule_ask_switchover(struct rule *r, int64_t now_us);
 
 /* ---- rule_begin.c ---- */
 /* There is no record of a role: may one be taken? */

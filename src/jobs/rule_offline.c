@@ -2,14 +2,23 @@
  * rule_offline: what the records say when no daemon runs.
  */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "jobs/follow.h"
 #include "jobs/rule_int.h"
 #include "pg/server.h"
+
+/* So long is a process waited for that is about to end. */
+#define LOCK_WAIT_US (10 * CLOCK_SECOND_US)
+#define LOCK_STEP_US (CLOCK_SECOND_US / 10)
 
 static void
 say_why(char why[160], const char *text)
@@ -71,6 +80,16 @@ rule_may_start(const struct settings *s, const struct cluster_settings *c,
 
 /* ---- failover --offline ---- */
 
+/* pgkurad holds the lock of its state folder as long as it lives. */
+static bool
+daemon_runs(const struct settings *s)
+{
+	AUTO_FREE char *path = file_join(s->state_dir, "pgkurad.lock");
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd != -1 && flock(fd, LOCK_SH | LOCK_NB) == -1;
+}
+
 static int
 look(const struct settings *s, const struct cluster_settings *c,
     struct handover_offline *f, struct err *e)
@@ -124,6 +143,43 @@ take_term(const struct settings *s, const struct cluster_settings *c,
 	return rule_role_write(s, c, role, e);
 }
 
+/*
+ * The lock of a duty.  One that has lost its daemon is about to end: it is
+ * waited for, and say() tells so.
+ */
+static int
+lock_duty(const struct settings *s, const struct cluster_settings *c,
+    const char *duty, void (*say)(void *arg, const char *line), void *arg,
+    struct err *e)
+{
+	int64_t until_us = clock_boot_us() + LOCK_WAIT_US;
+	bool told = false;
+	char line[120];
+	int fd;
+
+	for (;;) {
+		fd = cluster_lock(s->state_dir, c->name, duty, e);
+		if (fd != -1 || e->kind != ERR_TRANSIENT ||
+		    clock_boot_us() >= until_us || daemon_runs(s))
+			break;
+		(void)snprintf(line, sizeof(line),
+		    "waiting until the process \"%s\" of pgkurad has ended",
+		    duty);
+		if (!told && say != NULL)
+			say(arg, line);
+		told = true;
+		if (child_check_stop(e) == -1)
+			return -1;
+		clock_sleep_us(LOCK_STEP_US);
+	}
+	if (fd == -1 && e->kind == ERR_TRANSIENT)
+		return err_hint(
+		    e, "pgkurad runs: give the order without --offline.");
+	if (fd != -1)
+		err_clear(e);
+	return fd;
+}
+
 int
 rule_failover_offline(const struct settings *s,
     const struct cluster_settings *c, struct rule_offline *o,
@@ -134,11 +190,10 @@ rule_failover_offline(const struct settings *s,
 	struct record_term term;
 	struct handover_offline f = { .allow_loss_us = o->allow_loss_us };
 
-	lock = cluster_lock(s->state_dir, c->name, "rule", e);
+	lock = lock_duty(s, c, "rule", say, arg, e);
 	if (lock == -1)
-		return err_hint(
-		    e, "pgkurad runs: give the order without --offline.");
-	following = cluster_lock(s->state_dir, c->name, "follow", e);
+		return -1;
+	following = lock_duty(s, c, "follow", say, arg, e);
 	if (following == -1 || look(s, c, &f, e) == -1)
 		return -1;
 	if (rule_role_read(s, c, &role, e) == 0)

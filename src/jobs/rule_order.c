@@ -301,7 +301,7 @@ wait_for_order(const struct settings *s, const struct cluster_settings *c,
 			rc = verdict_of(o, e);
 		} else if (seen && j != NULL) {
 			return err_set(e, ERR_TRANSIENT,
-			    "the process that had the order was started anew");
+			    "another order has taken the place of this one");
 		}
 		if (doing[0] != '\0' && strcmp(doing, last) != 0) {
 			(void)snprintf(last, sizeof(last), "%s", doing);

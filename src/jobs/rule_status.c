@@ -72,6 +72,8 @@ doing(const struct rule *r)
 		return r->task.progress[0] != '\0'
 		    ? r->task.progress
 		    : rule_work_name(r->task.work);
+	if (r->order.kind == RULE_ORDER_SWITCHOVER && r->order.waits[0] != '\0')
+		return r->order.waits;
 	if (r->role.handover != HANDOVER_NONE)
 		return r->handover.why == NULL ? "" : r->handover.why;
 	return "";

@@ -94,17 +94,30 @@ send_info(struct rule *r)
 	(void)json_object_set_new(j, "promotable", json_boolean(r->promotable));
 	json_set_str(j, "why", r->why_not);
 	(void)json_object_set_new(j, "rpo_us", json_integer(r->rpo_us));
+	if (r->asked.why[0] != '\0') {
+		json_set_str(j, "asked_id", r->asked.id);
+		json_set_str(j, "asked_why", r->asked.why);
+		(void)json_object_set_new(
+		    j, "asked_final", json_boolean(r->asked.final));
+	}
 	json_write(j, &text);
 	rule_send(r, r->sites.peer, RULE_WIRE_INFO, text.data, text.len);
 }
 
 void
-rule_ask_switchover(struct rule *r)
+rule_ask_switchover(struct rule *r, int64_t now_us)
 {
-	static const char text[] = "{\"switchover\": true}";
+	AUTO_JSON json_t *j = NULL;
+	AUTO_BUF struct buf text = BUF_INIT;
 
-	rule_send(r, r->sites.peer, RULE_WIRE_INFO, (const uint8_t *)text,
-	    sizeof(text) - 1);
+	if (now_us - r->switchover_asked_us < INFO_US)
+		return;
+	r->switchover_asked_us = now_us;
+	j = json_object();
+	(void)json_object_set_new(j, "switchover", json_true());
+	json_set_str(j, "id", r->order.id);
+	json_write(j, &text);
+	rule_send(r, r->sites.peer, RULE_WIRE_INFO, text.data, text.len);
 }
 
 void
@@ -188,6 +201,29 @@ hear_vote(struct rule *r, enum record_seat from, const struct rule_wire *w)
 	}
 }
 
+/* The other site's operator orders a switchover to there.  What is under way
+ * needs no asking, and what was begun and aborted is not begun anew. */
+static void
+hear_asked(struct rule *r, const json_t *j)
+{
+	char id[sizeof(r->asked.id)];
+
+	if (json_need_text(j, "id", id, sizeof(id), NULL) == -1 ||
+	    (r->role.handover != HANDOVER_NONE &&
+		r->role.handover != HANDOVER_TAKEN))
+		return;
+	if (strcmp(id, r->asked.id) != 0)
+		r->asked.why[0] = '\0';
+	(void)memcpy(r->asked.id, id, sizeof(id));
+	if (strcmp(id, r->asked.begun) == 0) {
+		(void)snprintf(
+		    r->asked.why, sizeof(r->asked.why), "it was aborted here");
+		r->asked.final = true;
+		return;
+	}
+	r->asked.us = clock_boot_us();
+}
+
 static void
 hear_info(struct rule *r, const struct rule_wire *w)
 {
@@ -196,13 +232,19 @@ hear_info(struct rule *r, const struct rule_wire *w)
 	if (j == NULL)
 		return;
 	if (json_is_true(json_object_get(j, "switchover"))) {
-		r->switchover_asked = true;
+		hear_asked(r, j);
 		return;
 	}
 	r->info = (struct rule_info){ .us = w->us, .rpo_us = -1 };
 	r->info.promotable = json_is_true(json_object_get(j, "promotable"));
 	(void)json_need_text(j, "why", r->info.why, sizeof(r->info.why), NULL);
 	(void)json_need_i64(j, "rpo_us", &r->info.rpo_us, NULL);
+	if (json_need_text(
+		j, "asked_id", r->answer.id, sizeof(r->answer.id), NULL) == -1)
+		return;
+	(void)json_need_text(
+	    j, "asked_why", r->answer.why, sizeof(r->answer.why), NULL);
+	r->answer.final = json_is_true(json_object_get(j, "asked_final"));
 }
 
 static void

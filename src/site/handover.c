@@ -44,41 +44,50 @@ leased(const struct handover_facts *f)
 	return decide_leased(f->role);
 }
 
-/* What keeps an ordered switchover from beginning; NULL. */
+/* What keeps an ordered switchover from beginning; NULL.  *passes: it may pass
+ * by itself. */
 static const char *
-obstacle(const struct handover_facts *f)
+obstacle(const struct handover_facts *f, bool *passes)
 {
 	const struct record_role_file *r = f->role;
 
+	*passes = false;
 	if (r->role != ROLE_PRIMARY)
 		return "this site is not the primary";
 	if (r->superseded_by > r->held || r->fenced)
 		return "this site is superseded or fenced";
 	if (!f->running)
 		return "the server does not run";
+	if (f->voter == NULL || f->voter->lost ||
+	    (f->peer.heard && f->peer.voter_lost))
+		return "the record of a site's votes is gone";
+	*passes = true;
 	if (!peer_fresh(f))
 		return "the other site is silent";
+	/* The other one's last switchover is brought to its end first. */
+	if (f->peer.handover != HANDOVER_NONE || f->peer.taking)
+		return "the other site does not follow this one yet";
+	*passes = false;
 	if (f->peer.role != ROLE_STANDBY || f->peer.fenced)
 		return "the other site is not a standby";
-	if (f->peer.handover != HANDOVER_NONE || f->peer.taking)
-		return "the other site has something under way";
+	*passes = true;
 	if (!f->peer_ready)
-		return "the other site is not ready";
-	if (f->voter == NULL || f->voter->lost || f->peer.voter_lost)
-		return "the record of a site's votes is gone";
+		return f->peer_why != NULL ? f->peer_why
+					   : "the other site is not ready";
 	return NULL;
 }
 
 static void
 begin(const struct handover_facts *f, struct handover_step *out)
 {
-	const char *why = obstacle(f);
+	const char *why = obstacle(f, &out->passes);
 
 	if (why != NULL) {
 		say(out, HANDOVER_IDLE, why);
 		out->refused = true;
 		return;
 	}
+	out->passes = false;
 	out->abortable = true;
 	write_state(
 	    out, HANDOVER_ANNOUNCE, HANDOVER_ANNOUNCED, "both sites are ready");

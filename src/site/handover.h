@@ -65,6 +65,7 @@ struct handover_facts {
 	bool wanted;	 /* an operator's order here: start one as the giver */
 	bool aborted;	 /* an operator's order, or a step failed for good */
 	bool peer_ready; /* ready at the taker, from its report */
+	const char *peer_why; /* when it is not: a clause; NULL: not known */
 	/* giver: */
 	bool running;		 /* the server runs */
 	bool clean;		 /* it was shut down cleanly, and its end is: */
@@ -89,6 +90,7 @@ struct handover_step {
 	bool abortable;	 /* the line is not crossed */
 	const char *why; /* a clause: what is waited for, or refused */
 	bool refused;	 /* of wanted: it cannot begin */
+	bool passes;	 /* ... now; what keeps it may pass by itself */
 };
 
 void handover_next(const struct handover_facts *f, struct handover_step *out);

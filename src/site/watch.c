@@ -132,9 +132,10 @@ nobody(struct watch *w, const struct watch_settings *s,
 			    w, s, WATCH_HUNG, f->start_failed, moved, r);
 		return WATCH_IMPAIRED;
 	}
-	if (f->clean_stop && !w->attempting)
+	if (f->clean_stop)
 		w->stopped = true;
 	if (w->stopped) {
+		w->attempting = false;
 		w->alive_since_us = -1;
 		return WATCH_STOPPED;
 	}

@@ -17,7 +17,9 @@
  *	    +--- IMPAIRED, STARTING, STOPPED, MAINTENANCE: never lead to DEAD
  *
  * Waiting is by progress: an attempt has failed when start_looks looks in a row
- * saw neither an answer nor anything move, however long it took before.
+ * saw neither an answer nor anything move, however long it took before.  A server
+ * that was started and at once stopped by its administrator is stopped: no look
+ * need have seen it alive.
  *
  * Pure: no clock, no I/O, no memory.  Times are CLOCK_BOOTTIME.
  */
@@ -61,8 +63,9 @@ struct watch_facts {
 	int64_t now_us;
 	enum watch_process process;
 	enum watch_sql sql;
-	bool
-	    clean_stop; /* pg_control: shut down (in recovery), and not by us */
+	/* It was shut down, brought that to its end, and not by us: also when
+	 * nobody saw it alive before. */
+	bool clean_stop;
 	bool maintenance;
 	/* Anything that grows while a start goes on: replayed LSN, bytes read by
 	 * the startup process.  Equal values are no progress. */

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # The role of the primary goes to the other site and comes back, each time
-# ordered at one of the sites, with nothing lost.
+# ordered at one of the sites, with nothing lost; a second one waits for the end of
+# the first.  OP3, RK9.
 
 use strict;
 use warnings;
@@ -56,5 +57,21 @@ goes('and back, ordered at the standby', 'osaka', 'tokyo', 'tokyo');
 is_deeply([map { $_->{role} } @{ $r->role('tokyo')->{history} }],
 	[qw(primary standby primary)], 'the roles of a site are on record');
 cmp_ok($r->role('tokyo')->{held}, '>', 2, 'each with a term of its own');
+
+# ---- one after the other: the old primary does not follow yet ----
+
+my $n = 0;
+for my $at (qw(tokyo tokyo osaka osaka)) {
+	my ($from, $to) = $n++ % 2 ? qw(osaka tokyo) : qw(tokyo osaka);
+
+	$r->insert($r->server($from));
+	$r->site($at)->pgkura_ok("RK9: switchover $n at once, ordered at $at",
+		'switchover', 'main', "--to=$to", '--yes')
+	    or diag($r->events('tokyo'), $r->events('osaka'));
+	$r->wait_server($to);
+	$r->one_writer("switchover $n");
+	is($r->rows($r->server($to)), "$r->{n} of $r->{n}",
+		"RK9: switchover $n at once loses nothing");
+}
 $r->sites->stop($_) for qw(tokyo osaka);
 done_testing();

@@ -135,8 +135,26 @@ aborts(void)
 	set_up();
 	giver.wanted = true;
 	giver.peer_ready = false;
-	tap_ok(next(&giver, &giver_role) == HANDOVER_IDLE && step.refused,
-	    "it does not begin when the other is not ready: %s", step.why);
+	tap_ok(next(&giver, &giver_role) == HANDOVER_IDLE && step.refused &&
+		step.passes,
+	    "it does not begin as long as the other is not ready: %s",
+	    step.why);
+	giver.peer_why = "the standby is absent";
+	(void)next(&giver, &giver_role);
+	tap_str(step.why, giver.peer_why, "the other's own word is said");
+	giver.peer_ready = true;
+	giver.peer.handover = HANDOVER_GIVEN;
+	tap_ok(next(&giver, &giver_role) == HANDOVER_IDLE && step.refused &&
+		step.passes,
+	    "a second one begins when the first is at its end: %s", step.why);
+	giver.peer.handover = HANDOVER_NONE;
+	giver.peer.role = ROLE_PRIMARY;
+	tap_ok(next(&giver, &giver_role) == HANDOVER_IDLE && step.refused &&
+		!step.passes,
+	    "who is no standby does not become one by waiting: %s", step.why);
+	giver.peer.role = ROLE_STANDBY;
+	tap_ok(next(&giver, &giver_role) == HANDOVER_ANNOUNCE && !step.refused,
+	    "then it begins");
 }
 
 static void

@@ -62,6 +62,17 @@ main(void)
 	f.clean_stop = true;
 	tap_ok(looks(500) == WATCH_STOPPED && acts == 0,
 	    "OP6: stopped by its administrator");
+	fresh(WATCH_PROCESS_ABSENT, WATCH_SQL_REFUSED);
+	(void)looks(1);
+	f.clean_stop = true;
+	tap_ok(looks(500) == WATCH_STOPPED && acts == 1,
+	    "OP6: started again, and stopped before anybody saw it alive");
+	f.clean_stop = false;
+	f.sql = WATCH_SQL_OK;
+	(void)looks(1);
+	f.sql = WATCH_SQL_REFUSED;
+	tap_ok(looks(1) == WATCH_DOWN && r.act == WATCH_START,
+	    "... and a crash after that is one");
 	fresh(WATCH_PROCESS_THERE, WATCH_SQL_TIMEOUT);
 	tap_ok(looks(4) == WATCH_IMPAIRED && acts == 0, "RK6: slow is no hang");
 	tap_ok(looks(1) == WATCH_HUNG && r.act == WATCH_STOP_START,

@@ -63,8 +63,16 @@ subtest 'without the daemon' => sub {
 	$osaka->pgkura_fails('refused while the daemon runs', 75, qr/running/,
 		'failover', 'main', '--offline', '--allow-data-loss=all', '--yes');
 	$r->sites->kill9('osaka');
-	$osaka->pgkura_fails('what would be lost is refused', 1,
-		qr/more would be lost/, 'failover', 'main', '--offline', '--yes');
+	# A process of the killed daemon that has not ended yet.
+	my $dying = Kura::spawn('flock', $osaka->state . '/locks/main.follow', 'sh',
+		'-c', 'echo held; exec sleep 3');
+	Kura::wait_until(sub { $dying->out =~ /held/ });
+	my ($status, undef, $err) = $osaka->pgkura('failover', 'main', '--offline',
+		'--yes');
+	is($status, 1, 'without the daemon, what would be lost is refused');
+	like($err, qr/waiting until the process "follow" of pgkurad has ended/,
+		'a process that is about to end is waited for, and named');
+	like($err, qr/more would be lost/, 'and then it says why');
 	$osaka->pgkura_ok('failover --offline', 'failover', 'main', '--offline',
 		'--allow-data-loss=all', '--yes');
 	ok($r->writes('osaka'), 'the standby takes writes');
