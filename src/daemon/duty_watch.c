@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/child.h"
@@ -23,6 +25,7 @@
 #include "repo/walarchive.h"
 
 #define ROUND_US      (5 * CLOCK_SECOND_US)
+#define GLANCE_US     CLOCK_SECOND_US /* has a backup come or gone? */
 #define REPOSITORY_US (20 * CLOCK_SECOND_US)
 #define READY_US      (300 * CLOCK_SECOND_US)
 #define SAMPLE_US     (300 * CLOCK_SECOND_US)
@@ -35,6 +38,9 @@ struct watched {
 	struct wal_gap_memory gap;
 	json_t *ready;	  /* could it be brought up here; NULL: not yet */
 	int64_t ready_us; /* when to look again, clock_boot_us() */
+	/* The folders where a lineage or a backup appears, as they were. */
+	char *folders[2];
+	struct timespec changed[2];
 };
 
 struct watcher {
@@ -52,7 +58,9 @@ tell(const struct watcher *w, const json_t *m)
 	if (w->fd != -1)
 		return message_send(w->fd, m, NULL);
 	json_write(m, &text);
-	return printf("%s\n", buf_str(&text)) < 0 ? -1 : 0;
+	if (printf("%s\n", buf_str(&text)) < 0 || fflush(stdout) == EOF)
+		return -1;
+	return 0;
 }
 
 /* ---- the repository ---- */
@@ -182,25 +190,80 @@ sweep_drills(const struct watcher *w, const struct watched *d)
 		log_error("drill_not_swept", &e);
 }
 
+/* When something in a folder came or went; 0 when it is not there. */
+static struct timespec
+folder_changed(const char *path)
+{
+	struct stat st;
+
+	if (path == NULL || stat(path, &st) == -1)
+		return (struct timespec){ 0 };
+	return st.st_mtim;
+}
+
+/* From now on what changes in this folder is news. */
+static void
+mind_folder(struct watched *d, size_t i, const struct repo *r, const char *key)
+{
+	const char *top = store_local_path(repo_store(r));
+
+	free(d->folders[i]);
+	d->folders[i] = top == NULL ? NULL : mem_printf("%s/%s", top, key);
+	d->changed[i] = folder_changed(d->folders[i]);
+}
+
+/* Has a backup come or gone since we looked, whoever took or brought it? */
+static bool
+has_news(const struct watched *d)
+{
+	struct timespec t;
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(d->folders); i++) {
+		t = folder_changed(d->folders[i]);
+		if (t.tv_sec != d->changed[i].tv_sec ||
+		    t.tv_nsec != d->changed[i].tv_nsec)
+			return true;
+	}
+	return false;
+}
+
 static int
 see_cluster(
     const struct watcher *w, struct watched *d, json_t *seen, struct err *e)
 {
 	AUTO_REPO struct repo *r =
 	    repo_open(w->s->repository, w->s->state_dir, false, e);
+	char key[STORE_KEY_BYTES];
 	struct lineage l;
 
 	if (r == NULL)
 		return -1;
-	if (lineage_open(r, d->c->name, NULL, &l, e) == 0)
+	mind_folder(d, 0, r, d->c->name);
+	if (lineage_open(r, d->c->name, NULL, &l, e) == 0) {
+		mind_folder(d, 1, r, lineage_key(&l, key, "backups"));
 		return see_backups(d, &l, seen, e) == -1
 		    ? -1
 		    : see_drills(w, &l, seen, e);
+	}
 	if (e->kind != ERR_NOT_FOUND)
 		return -1;
 	err_clear(e); /* nothing of it is there yet */
 	json_set_u64(seen, "backups", 0);
 	return 0;
+}
+
+static void
+look_at_cluster(const struct watcher *w, struct watched *d)
+{
+	struct err e = ERR_INIT;
+
+	json_decref(d->seen);
+	d->seen = json_object();
+	if (see_cluster(w, d, d->seen, &e) == -1)
+		json_set_str(d->seen, "error", e.text);
+	else
+		see_ready(w, d);
 }
 
 /* All of them; the next time is later when that took long. */
@@ -211,16 +274,8 @@ look_at_repository(struct watcher *w)
 	size_t i;
 
 	for (i = 0; i < w->s->cluster_count && !child_stop_requested(); i++) {
-		struct watched *d = &w->clusters[i];
-		struct err e = ERR_INIT;
-
-		sweep_drills(w, d);
-		json_decref(d->seen);
-		d->seen = json_object();
-		if (see_cluster(w, d, d->seen, &e) == -1)
-			json_set_str(d->seen, "error", e.text);
-		else
-			see_ready(w, d);
+		sweep_drills(w, &w->clusters[i]);
+		look_at_cluster(w, &w->clusters[i]);
 	}
 	pause_us = (clock_boot_us() - begin_us) * BUSY_SHARE;
 	w->repository_us = clock_boot_us() +
@@ -296,26 +351,50 @@ forget_ready(struct watcher *w)
 		w->clusters[i].ready_us = 0;
 }
 
-/* Until the next round, or a word from the supervisor: look at once.  false
- * when there is none any more. */
-static bool
-rest(struct watcher *w)
+/* Words from the supervisor: look at once.  1 there was one, 0 none, -1 there is
+ * no supervisor any more. */
+static int
+take_words(struct watcher *w)
 {
-	struct pollfd p = { w->fd, POLLIN, 0 };
 	json_t *m = NULL;
-	int rc;
+	int rc, heard = 0;
 
-	if (w->fd == -1) {
-		clock_sleep_us(ROUND_US);
-		return true;
-	}
-	(void)poll(&p, 1, (int)(ROUND_US / 1000));
 	while ((rc = message_receive(w->fd, &m, NULL)) == 1) {
 		json_decref(m);
 		w->repository_us = 0;
 		forget_ready(w);
+		heard = 1;
 	}
-	return rc != 0;
+	return rc == 0 ? -1 : heard;
+}
+
+static bool
+any_news(const struct watcher *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->s->cluster_count; i++)
+		if (has_news(&w->clusters[i]))
+			return true;
+	return false;
+}
+
+/* Until the next round, a word from the supervisor, or news of a backup.  false
+ * when there is no supervisor any more. */
+static bool
+rest(struct watcher *w)
+{
+	int64_t until_us = clock_boot_us() + ROUND_US;
+	struct pollfd p = { w->fd, POLLIN, 0 };
+	int heard;
+
+	do {
+		(void)poll(&p, 1, (int)(GLANCE_US / 1000));
+		heard = w->fd == -1 ? 0 : take_words(w);
+		if (heard != 0 || child_stop_requested())
+			return heard != -1;
+	} while (clock_boot_us() < until_us && !any_news(w));
+	return true;
 }
 
 int
@@ -332,12 +411,17 @@ duty_watch(const struct settings *s, int fd, struct err *e)
 		if (clock_boot_us() >= w.repository_us)
 			look_at_repository(&w);
 		for (i = 0; i < s->cluster_count; i++)
+			if (has_news(&clusters[i]))
+				look_at_cluster(&w, &clusters[i]);
+		for (i = 0; i < s->cluster_count; i++)
 			tell_cluster(&w, &clusters[i]);
 		tell_space(&w);
 	} while (!child_stop_requested() && rest(&w));
 	for (i = 0; i < s->cluster_count; i++) {
 		json_decref(clusters[i].seen);
 		json_decref(clusters[i].ready);
+		free(clusters[i].folders[0]);
+		free(clusters[i].folders[1]);
 	}
 	return child_check_stop(e);
 }
