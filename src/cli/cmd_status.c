@@ -1,5 +1,6 @@
 /*
  * cmd_status: one screen: how things are, and the next command to type.
+ * With --history: how they were (status_history.c).
  */
 
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "cli/cli.h"
+#include "cli/status_history.h"
 #include "jobs/control.h"
 #include "repo/manifest.h"
 
@@ -244,6 +246,33 @@ print_behind(const json_t *o, const char *where)
 		    size_text((uint64_t)num(o, "behind_bytes"), size));
 }
 
+/* "\n            2.10 MB/s, 3.2 : 1 compressed, in step in 4min 5s" */
+static void
+print_course(const json_t *o)
+{
+	char rate[SIZE_TEXT_BYTES], left[CLOCK_TEXT_BYTES];
+	int64_t wal = num(o, "wal_bytes_per_s"),
+		objects = num(o, "object_bytes_per_s"),
+		plain = num(o, "wal_plain_bytes"),
+		sent = num(o, "wal_sent_bytes");
+
+	if (str(o, "committed")[0] == '\0')
+		return;
+	(void)printf(
+	    "\n            %s/s of WAL", size_text((uint64_t)wal, rate));
+	if (plain > 0 && sent > 0)
+		(void)printf(
+		    " (compressed %.1f : 1)", (double)plain / (double)sent);
+	if (objects > 0)
+		(void)printf(
+		    ", %s/s of backups", size_text((uint64_t)objects, rate));
+	if (json_object_get(o, "eta_us") == NULL)
+		(void)printf(", it does not catch up at this rate");
+	else if (num(o, "eta_us") > 0)
+		(void)printf(
+		    ", in step in %s", clock_interval(num(o, "eta_us"), left));
+}
+
 static void
 print_ship(const json_t *o)
 {
@@ -252,6 +281,7 @@ print_ship(const json_t *o)
 
 	(void)printf("  sends     %s: %s", str(o, "cluster"), str(o, "state"));
 	print_behind(o, "there");
+	print_course(o);
 	if (since_us > 0)
 		(void)printf("\n            the loss of this site now would "
 			     "lose up to %s",
@@ -276,6 +306,7 @@ print_accept(const json_t *o)
 
 	(void)printf("  takes     %s: %s", str(o, "cluster"), str(o, "state"));
 	print_behind(o, "here");
+	print_course(o);
 	if (json_object_get(o, "zero_loss_proved_for_us") != NULL)
 		(void)printf(
 		    "\n            proved: a failover now would lose no "
@@ -412,10 +443,26 @@ cmd_status(struct cli *cli, int argc, char *argv[], struct err *e)
 {
 	AUTO_JSON json_t *request = control_request("status");
 	AUTO_JSON json_t *reply = NULL;
+	struct status_history h = { 0 };
+	bool history = false;
+	const struct cli_option options[] = {
+		{ "history", NULL, "how far behind copies at other sites were",
+		    CLI_FLAG, &history },
+		{ "since", "TIME", "with --history: from then on (default 1h)",
+		    CLI_TEXT, &h.since },
+		{ "csv", NULL, "with --history: comma-separated values",
+		    CLI_FLAG, &h.csv },
+	};
 	const char *level;
 
-	if (cli_parse(cli, argc, argv, NULL, 0, NULL, 0, 0, NULL, e) == -1)
+	if (cli_parse(cli, argc, argv, options, COUNT_OF(options), NULL, 0, 0,
+		NULL, e) == -1)
 		return -1;
+	if (history)
+		return status_history(cli, &h, e);
+	if (h.since != NULL || h.csv)
+		return err_set(
+		    e, ERR_USAGE, "--since and --csv belong to --history");
 	reply = control_ask(cli->settings, request, ASK_MS, e);
 	if (reply == NULL) {
 		if (e->kind == ERR_NOT_FOUND && !cli->json)

@@ -16,7 +16,9 @@
 #include "jobs/accept_wal.h"
 #include "jobs/courier_int.h"
 #include "jobs/keeper.h"
+#include "jobs/pace.h"
 #include "jobs/receive_plan.h"
+#include "jobs/trail.h"
 #include "repo/manifest.h"
 #include "repo/objects.h"
 #include "repo/walarchive.h"
@@ -46,6 +48,11 @@ struct accept {
 	uint64_t source_lsn; /* the end of the peer's WAL */
 	char newest[BACKUP_ID_BYTES];
 	uint64_t object_bytes;
+	uint64_t plain_bytes, stream_bytes; /* of WAL: durable; as it came */
+	struct pace wal_pace, source_pace, object_pace;
+	struct trail *trail;  /* NULL: not yet, or it cannot be written */
+	uint64_t trail_bytes; /* durable here, at its last note */
+	int64_t course_us;
 	char why[480];	   /* no WAL comes, since */
 	char no_room[480]; /* for objects, since */
 };
@@ -218,6 +225,7 @@ accept_free(struct accept *a)
 		return;
 	end_wal(a);
 	keeper_free(a->keeper);
+	trail_close(a->trail);
 	free(a);
 }
 
@@ -465,6 +473,17 @@ note_known(struct accept *a, uint64_t durable_lsn)
 }
 
 static void
+count_wal(struct accept *a, const struct accept_wal_state *now)
+{
+	uint64_t before = a->told.durable_lsn;
+
+	if (now->consumed > a->told.consumed)
+		a->stream_bytes += now->consumed - a->told.consumed;
+	if (before != LSN_NONE && now->durable_lsn > before)
+		a->plain_bytes += now->durable_lsn - before;
+}
+
+static void
 tell_wal(struct accept *a)
 {
 	struct accept_wal_state st;
@@ -483,6 +502,7 @@ tell_wal(struct accept *a)
 		if (st.ended)
 			(void)json_object_set_new(m, "ended", json_true());
 		courier_send(a->courier, m);
+		count_wal(a, &st);
 		a->told = st;
 	}
 	if (st.err.kind == ERR_NONE)
@@ -498,6 +518,52 @@ tell_wal(struct accept *a)
 	json_set_u64(m, "body", a->wal_body);
 	json_set_str(m, "why", failed.text);
 	courier_send(a->courier, m);
+}
+
+static uint64_t
+behind_bytes(const struct accept *a)
+{
+	return a->source_lsn > a->told.durable_lsn
+	    ? a->source_lsn - a->told.durable_lsn
+	    : 0;
+}
+
+/* How old what is here is: the source's time, as our clock would show it. */
+static uint64_t
+behind_us(const struct accept *a, int64_t now_us)
+{
+	int64_t age_us =
+	    now_us + courier_skew_us(a->courier) - a->noted.server_us;
+
+	if (a->noted.server_us == 0)
+		return TRAIL_UNKNOWN;
+	return age_us < 0 ? 0 : (uint64_t)age_us;
+}
+
+/* How fast it comes, and how far behind it is, for people and for the trail. */
+static void
+note_course(struct accept *a, int64_t boot_us)
+{
+	uint64_t bytes = a->plain_bytes + a->object_bytes;
+	int64_t now_us = clock_now_us();
+
+	if (boot_us - a->course_us < CLOCK_SECOND_US)
+		return;
+	a->course_us = boot_us;
+	pace_note(&a->wal_pace, a->plain_bytes, boot_us);
+	pace_note(&a->object_pace, a->object_bytes, boot_us);
+	if (a->source_lsn != 0)
+		pace_note(&a->source_pace, a->source_lsn, boot_us);
+	if (a->timeline == 0 || (a->wal == NULL && a->why[0] == '\0'))
+		return; /* nothing is to come from there */
+	if (a->trail == NULL)
+		a->trail = trail_open(courier_settings(a->courier)->state_dir,
+		    a->cluster->name, TRAIL_FROM,
+		    courier_peer(a->courier)->name, NULL);
+	if (a->trail != NULL)
+		trail_note(a->trail, now_us, behind_bytes(a),
+		    behind_us(a, now_us), bytes - a->trail_bytes);
+	a->trail_bytes = bytes;
 }
 
 void
@@ -516,6 +582,23 @@ accept_tick(struct accept *a, int64_t now_us)
 		tell_kept(a, &r);
 	if (a->wal != NULL)
 		tell_wal(a);
+	note_course(a, now_us);
+}
+
+static void
+put_pace(const struct accept *a, json_t *out)
+{
+	uint64_t wal = pace_per_s(&a->wal_pace);
+	int64_t eta_us =
+	    pace_eta_us(behind_bytes(a), wal, pace_per_s(&a->source_pace));
+
+	json_set_u64(out, "wal_plain_bytes", a->plain_bytes);
+	json_set_u64(out, "wal_sent_bytes", a->stream_bytes);
+	json_set_u64(out, "wal_bytes_per_s", wal);
+	json_set_u64(out, "object_bytes_per_s", pace_per_s(&a->object_pace));
+	json_set_u64(out, "source_bytes_per_s", pace_per_s(&a->source_pace));
+	if (a->timeline != 0 && eta_us != -1)
+		json_set_u64(out, "eta_us", (uint64_t)eta_us);
 }
 
 void
@@ -534,10 +617,7 @@ accept_status(const struct accept *a, json_t *out)
 		json_set_str(
 		    out, "committed", lsn_text(a->told.durable_lsn, text));
 		json_set_str(out, "source_end", lsn_text(a->source_lsn, text));
-		json_set_u64(out, "behind_bytes",
-		    a->source_lsn > a->told.durable_lsn
-			? a->source_lsn - a->told.durable_lsn
-			: 0);
+		json_set_u64(out, "behind_bytes", behind_bytes(a));
 	}
 	/* The source's time up to which all is here, by its clock. */
 	json_set_u64(out, "source_us", (uint64_t)a->noted.server_us);
@@ -548,4 +628,5 @@ accept_status(const struct accept *a, json_t *out)
 	json_set_u64(
 	    out, "zero_loss_until_boot_us", (uint64_t)a->proved_until_us);
 	json_set_u64(out, "object_bytes", a->object_bytes);
+	put_pace(a, out);
 }

@@ -26,6 +26,7 @@
 #include "jobs/courier_int.h"
 #include "jobs/courier_rule.h"
 #include "jobs/jobs.h"
+#include "jobs/pace.h"
 #include "jobs/remote_ack.h"
 #include "link/handover.h"
 #include "link/keys.h"
@@ -58,7 +59,8 @@ struct courier {
 	int handover_fd;
 	char *status_path;
 	int64_t status_us, ship_us, paths_us;
-	double opens; /* that the peer may still do */
+	struct pace sent_pace, received_pace; /* bytes on the lanes */
+	double opens;			      /* that the peer may still do */
 	int64_t opens_us;
 	unsigned int complaints; /* in the minute since */
 	int64_t complaints_us;
@@ -469,7 +471,7 @@ put_link(json_t *out, const struct link_state *st)
 }
 
 static json_t *
-status_of(const struct courier *c)
+status_of(struct courier *c)
 {
 	json_t *out = json_object(), *list = json_array(), *one;
 	struct link_state st;
@@ -481,6 +483,11 @@ status_of(const struct courier *c)
 	json_set_str(out, "peer", c->peer->name);
 	json_set_u64(out, "updated_us", (uint64_t)clock_now_us());
 	put_link(out, &st);
+	pace_note(&c->sent_pace, st.sent_bytes, clock_boot_us());
+	pace_note(&c->received_pace, st.received_bytes, clock_boot_us());
+	json_set_u64(out, "sent_bytes_per_s", pace_per_s(&c->sent_pace));
+	json_set_u64(
+	    out, "received_bytes_per_s", pace_per_s(&c->received_pace));
 	for (i = 0; i < c->settings->cluster_count; i++)
 		if (c->ships[i] != NULL) {
 			one = json_object();

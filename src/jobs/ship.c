@@ -50,6 +50,7 @@ ship_free(struct ship *s)
 		return;
 	ship_objects_reset(s);
 	ship_wal_reset(s);
+	trail_close(s->trail);
 	free(s);
 }
 
@@ -160,17 +161,32 @@ look_for_lineage(struct ship *s)
 		err_clear(&s->err);
 }
 
+/* Room for another stamp: what the peer has since is not asked for any more, and
+ * of what it lacks every second one will do. */
+static void
+thin_stamps(struct ship *s)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < s->stamp_count; i++)
+		if (s->stamps[i].lsn > s->wal.durable_lsn)
+			s->stamps[kept++] = s->stamps[i];
+	s->stamp_count = kept;
+	if (kept < SHIP_STAMPS)
+		return;
+	for (i = kept = 0; i < s->stamp_count; i += 2)
+		s->stamps[kept++] = s->stamps[i];
+	s->stamp_count = kept;
+}
+
 static void
 note_stamp(struct ship *s, uint64_t lsn, int64_t us)
 {
-	const struct ship_stamp *last = s->stamp_count == 0
-	    ? NULL
-	    : &s->stamps[(s->stamp_count - 1) % SHIP_STAMPS];
-
-	if (last != NULL && last->lsn == lsn)
+	if (s->stamp_count > 0 && s->stamps[s->stamp_count - 1].lsn >= lsn)
 		return;
-	s->stamps[s->stamp_count++ % SHIP_STAMPS] =
-	    (struct ship_stamp){ lsn, us };
+	if (s->stamp_count == SHIP_STAMPS)
+		thin_stamps(s);
+	s->stamps[s->stamp_count++] = (struct ship_stamp){ lsn, us };
 }
 
 /* For how long from now the receiver will acknowledge nothing that the peer
@@ -252,6 +268,64 @@ note_pin(struct ship *s, int64_t now_us)
 	    s->pin_newest, sizeof(s->pin_newest), "%s", s->objects.newest);
 }
 
+/* Since when what the peer lacks has been there: our clock; 0 it lacks
+ * nothing. */
+static int64_t
+lacking_since(const struct ship *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->stamp_count; i++)
+		if (s->stamps[i].lsn > s->wal.durable_lsn)
+			return s->stamps[i].us;
+	return 0;
+}
+
+static uint64_t
+behind_bytes(const struct ship *s)
+{
+	const struct ship_wal *w = &s->wal;
+
+	return w->source_lsn > w->durable_lsn ? w->source_lsn - w->durable_lsn
+					      : 0;
+}
+
+/* Plain WAL that has become durable there, since the session began. */
+static uint64_t
+wal_done_bytes(const struct ship_wal *w)
+{
+	uint64_t under_way = w->lsn - w->durable_lsn;
+
+	return w->plain_bytes > under_way ? w->plain_bytes - under_way : 0;
+}
+
+/* How fast it goes, and how far behind it is, for people and for the trail. */
+static void
+note_course(struct ship *s, int64_t boot_us)
+{
+	const struct ship_wal *w = &s->wal;
+	uint64_t bytes = wal_done_bytes(w) + s->objects.sent_bytes;
+	int64_t now_us = clock_now_us(), since_us = lacking_since(s);
+
+	pace_note(&s->wal_pace, wal_done_bytes(w), boot_us);
+	pace_note(&s->object_pace, s->objects.sent_bytes, boot_us);
+	if (w->source_lsn != 0)
+		pace_note(&s->source_pace, w->source_lsn, boot_us);
+	if (w->timeline == 0)
+		return; /* nothing goes there from here */
+	if (s->trail == NULL)
+		s->trail = trail_open(courier_settings(s->courier)->state_dir,
+		    s->cluster->name, TRAIL_TO, courier_peer(s->courier)->name,
+		    NULL);
+	if (s->trail != NULL)
+		trail_note(s->trail, now_us, behind_bytes(s),
+		    since_us == 0 || now_us < since_us
+			? 0
+			: (uint64_t)(now_us - since_us),
+		    bytes > s->trail_bytes ? bytes - s->trail_bytes : 0);
+	s->trail_bytes = bytes;
+}
+
 static int
 scan(struct ship *s, int64_t now_us, struct err *e)
 {
@@ -285,8 +359,9 @@ ship_tick(struct ship *s, int64_t now_us)
 	}
 	if (now_us - s->stamp_us >= STAMP_US) {
 		s->stamp_us = now_us;
-		note_stamp(s, s->wal.lsn, clock_now_us());
+		note_stamp(s, s->wal.source_lsn, clock_now_us());
 		send_stamp(s);
+		note_course(s, now_us);
 	}
 	err_clear(&e);
 	if (ship_wal_fill(s, &e) == -1) {
@@ -312,24 +387,23 @@ ship_next_chunk(struct ship *s, struct link_chunk *c)
 
 /* ---- what people see ---- */
 
-/* Since when what the peer lacks has been there: our clock; 0 it lacks
- * nothing. */
-static int64_t
-lacking_since(const struct ship *s)
+static void
+put_pace(const struct ship *s, json_t *out)
 {
-	size_t i,
-	    n = s->stamp_count < SHIP_STAMPS ? s->stamp_count : SHIP_STAMPS;
-	int64_t since = 0;
+	uint64_t wal = pace_per_s(&s->wal_pace),
+		 objects = pace_per_s(&s->object_pace);
+	int64_t eta_us =
+	    pace_eta_us(behind_bytes(s), wal, pace_per_s(&s->source_pace));
+	int64_t backup_us = pace_eta_us(s->objects.bytes_left, objects, 0);
 
-	for (i = 0; i < n; i++) {
-		const struct ship_stamp *t =
-		    &s->stamps[(s->stamp_count - 1 - i) % SHIP_STAMPS];
-
-		if (t->lsn <= s->wal.durable_lsn)
-			break;
-		since = t->us;
-	}
-	return since;
+	json_set_u64(out, "wal_bytes_per_s", wal);
+	json_set_u64(out, "object_bytes_per_s", objects);
+	json_set_u64(out, "source_bytes_per_s", pace_per_s(&s->source_pace));
+	if (s->objects.root.id[0] == '\0')
+		backup_us = 0;
+	if (s->wal.timeline != 0 && eta_us != -1 && backup_us != -1)
+		json_set_u64(out, "eta_us",
+		    (uint64_t)(eta_us > backup_us ? eta_us : backup_us));
 }
 
 void
@@ -337,8 +411,6 @@ ship_status(const struct ship *s, json_t *out)
 {
 	const struct ship_wal *w = &s->wal;
 	char text[LSN_TEXT_BYTES];
-	uint64_t behind =
-	    w->source_lsn > w->durable_lsn ? w->source_lsn - w->durable_lsn : 0;
 
 	json_set_str(out, "cluster", s->cluster->name);
 	json_set_str(out, "lineage", s->lineage.name);
@@ -353,13 +425,14 @@ ship_status(const struct ship *s, json_t *out)
 		json_set_u64(out, "timeline", w->timeline);
 		json_set_str(out, "committed", lsn_text(w->durable_lsn, text));
 		json_set_str(out, "source_end", lsn_text(w->source_lsn, text));
-		json_set_u64(out, "behind_bytes", behind);
+		json_set_u64(out, "behind_bytes", behind_bytes(s));
 		json_set_u64(
 		    out, "lacking_since_us", (uint64_t)lacking_since(s));
 	}
 	json_set_u64(out, "wal_plain_bytes", w->plain_bytes);
 	json_set_u64(out, "wal_sent_bytes", w->compressed_bytes);
 	json_set_u64(out, "object_bytes", s->objects.sent_bytes);
+	put_pace(s, out);
 	if (s->objects.newest[0] != '\0')
 		json_set_str(out, "newest_backup", s->objects.newest);
 	if (s->objects.root.id[0] != '\0') {

@@ -11,6 +11,8 @@
 #include "codec/digest.h"
 #include "codec/zstream.h"
 #include "jobs/courier_int.h"
+#include "jobs/pace.h"
+#include "jobs/trail.h"
 #include "repo/manifest.h"
 #include "repo/objects.h"
 #include "repo/walarchive.h"
@@ -97,10 +99,14 @@ struct ship {
 	uint32_t pin_timeline;
 	char pin_newest[BACKUP_ID_BYTES];
 	uint64_t echo; /* the peer's clock, as it said last */
+	/* Oldest first; the oldest that the peer lacks stays, however long. */
 	struct ship_stamp stamps[SHIP_STAMPS];
-	size_t stamp_count; /* ever; the last SHIP_STAMPS are kept */
-	struct err err;	    /* shown until it is mended */
-	struct err told;    /* logged at told_us */
+	size_t stamp_count;
+	struct pace wal_pace, source_pace, object_pace;
+	struct trail *trail;  /* NULL: not yet, or it cannot be written */
+	uint64_t trail_bytes; /* durable there, at its last note */
+	struct err err;	      /* shown until it is mended */
+	struct err told;      /* logged at told_us */
 	int64_t told_us;
 };
 

@@ -407,8 +407,10 @@ ship_wal_no(struct ship *s, const json_t *m)
 	if (json_need_u64(m, "body", &body, NULL) == -1 || body != s->wal.body)
 		return;
 	/* That site has its own WAL, or lacks a history still: no fault. */
-	if (json_is_true(json_object_get(m, "later")))
+	if (json_is_true(json_object_get(m, "later"))) {
 		why = "";
+		s->wal.timeline = 0; /* it is behind nothing of ours */
+	}
 	(void)snprintf(
 	    s->why, sizeof(s->why), "%s", why == NULL ? "refused" : why);
 	s->wal.state = WAL_IDLE;
