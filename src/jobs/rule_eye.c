@@ -20,7 +20,8 @@
 #include "pg/server_pidfile.h"
 #include "pg/session.h"
 
-#define LOOK_EVERY_US (CLOCK_SECOND_US / 2)
+#define LOOK_EVERY_US  (CLOCK_SECOND_US / 2)
+#define KNOCK_EVERY_US (5 * CLOCK_SECOND_US)
 
 /* The record of a shutdown checkpoint: header 24, 2, struct CheckPoint 88 (13
  * to 18), to a multiple of 8. */
@@ -108,9 +109,28 @@ class_of(const struct err *e)
 	return e->kind == ERR_TRANSIENT ? WATCH_SQL_REFUSED : WATCH_SQL_OTHER;
 }
 
+/* A postmaster that hangs leaves the session that is open alive, and lets nobody
+ * in: only a new one shows that.  Every other refusal is an answer. */
 static void
-look_inside(
-    const struct rule_place *p, struct session **session, struct rule_look *l)
+knock(const struct rule_place *p, int64_t *knocked_us, struct rule_look *l)
+{
+	AUTO_SESSION struct session *session = NULL;
+	struct err e = ERR_INIT;
+
+	if (l->boot_us - *knocked_us < KNOCK_EVERY_US)
+		return;
+	session = session_open(p->conninfo, SESSION_SQL, "pgkura_rule", &e);
+	if (session == NULL && class_of(&e) == WATCH_SQL_TIMEOUT) {
+		l->sql = WATCH_SQL_TIMEOUT;
+		(void)snprintf(l->error, sizeof(l->error), "%.199s", e.text);
+		return;
+	}
+	*knocked_us = l->boot_us;
+}
+
+static void
+look_inside(const struct rule_place *p, struct session **session,
+    int64_t *knocked_us, struct rule_look *l)
 {
 	AUTO_BUF struct buf value = BUF_INIT;
 	struct err e = ERR_INIT;
@@ -118,15 +138,18 @@ look_inside(
 
 	if (p->conninfo == NULL)
 		return;
-	if (*session == NULL)
+	if (*session == NULL) {
 		*session =
 		    session_open(p->conninfo, SESSION_SQL, "pgkura_rule", &e);
+		*knocked_us = l->boot_us;
+	}
 	if (*session != NULL &&
 	    session_query_value(*session,
 		"SELECT pg_catalog.pg_is_in_recovery()", &value, &found,
 		&e) == 0) {
 		l->sql = WATCH_SQL_OK;
 		l->writable = found && strcmp(buf_str(&value), "f") == 0;
+		knock(p, knocked_us, l);
 		return;
 	}
 	session_close(steal_ptr(session));
@@ -145,6 +168,7 @@ watch_on(const struct settings *s, const struct cluster_settings *c, int fd)
 {
 	struct session *session = NULL;
 	struct rule_place place = { NULL, NULL, false };
+	int64_t knocked_us = 0;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (!child_stop_requested()) {
@@ -157,7 +181,7 @@ watch_on(const struct settings *s, const struct cluster_settings *c, int fd)
 		rule_place_free(&place);
 		place = now;
 		look_at_process(&place, &l);
-		look_inside(&place, &session, &l);
+		look_inside(&place, &session, &knocked_us, &l);
 		if (send(fd, &l, sizeof(l), MSG_NOSIGNAL) == -1)
 			break;
 		clock_sleep_us(LOOK_EVERY_US);

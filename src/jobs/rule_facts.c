@@ -204,6 +204,10 @@ look_at_server(struct rule *r, int64_t now_us)
 	if (!rule_eye_take(&r->eye, r->s, r->c, EYE_TIMEOUT_US, &look) ||
 	    look.boot_us < r->look_after_us)
 		return;
+	/* One that hangs has not stopped writing. */
+	if (look.sql == WATCH_SQL_TIMEOUT &&
+	    look.process == WATCH_PROCESS_THERE && r->look.writable)
+		look.writable = true;
 	r->look = look;
 	if (r->look.sql == WATCH_SQL_OK)
 		r->stopped_by_us = false;
@@ -257,7 +261,8 @@ rule_facts(const struct rule *r, struct decide_facts *f)
 	    : -1;
 	f->hook = r->hook;
 	f->server = r->watched.verdict;
-	f->writable = r->look.writable && r->look.sql == WATCH_SQL_OK;
+	f->writable = r->look.writable &&
+	    (r->look.sql == WATCH_SQL_OK || r->look.sql == WATCH_SQL_TIMEOUT);
 	switch (r->order.kind) {
 	case RULE_ORDER_CONFIRM:
 		f->order = ORDER_CONFIRM;

@@ -10,6 +10,7 @@
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "jobs/follow.h"
 #include "jobs/rule_int.h"
@@ -19,6 +20,8 @@
 
 #define STEP_US	 (CLOCK_SECOND_US / 10)
 #define STALL_US (600 * CLOCK_SECOND_US)
+/* An immediate stop gives its children 5 s (postmaster.c). */
+#define STOP_GRACE_US (10 * CLOCK_SECOND_US)
 
 struct work {
 	const struct settings *s;
@@ -68,6 +71,21 @@ start_own(struct work *w, struct err *e)
 	return server_start_wait(&start, say, w, e) == -1 ? -1 : 0;
 }
 
+/* It must not go on, whatever it hangs in. */
+static int
+stop_surely(struct work *w, const char *pgdata, struct err *e)
+{
+	bool killed = false;
+	int rc = server_stop_surely(pgdata, STOP_GRACE_US, &killed, e);
+
+	if (killed)
+		log_event(LOG_LEVEL_WARNING, "server_killed",
+		    "the server did not stop when it was told to: its processes "
+		    "were killed",
+		    "cluster", w->c->name, "directory", pgdata, NULL);
+	return rc;
+}
+
 static int
 start(struct work *w, struct err *e)
 {
@@ -77,12 +95,12 @@ start(struct work *w, struct err *e)
 	if (place.standby)
 		return follow_start(w->s, w->c, say, w, e);
 	/* What hangs goes first. */
-	if (w->c->pgdata != NULL &&
-	    server_stop(w->c->pgdata, "immediate", e) == -1)
+	if (w->c->pgdata != NULL && stop_surely(w, w->c->pgdata, e) == -1)
 		return -1;
 	return start_own(w, e);
 }
 
+/* mode NULL: at once, and surely. */
 static int
 stop(struct work *w, const char *mode, struct err *e)
 {
@@ -94,6 +112,8 @@ stop(struct work *w, const char *mode, struct err *e)
 		    "pgdata of cluster \"%s\" is not set: its server cannot be "
 		    "stopped from here",
 		    w->c->name);
+	if (mode == NULL)
+		return stop_surely(w, place.pgdata, e);
 	return server_stop(place.pgdata, mode, e);
 }
 
@@ -132,7 +152,7 @@ rule_work_run(const struct settings *s, const struct cluster_settings *c,
 	case WORK_STOP_FAST:
 		return stop(&w, "fast", e);
 	case WORK_STOP_NOW:
-		return stop(&w, "immediate", e);
+		return stop(&w, NULL, e);
 	case WORK_START:
 		return start(&w, e);
 	case WORK_FENCE_HOOK:

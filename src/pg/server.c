@@ -10,6 +10,7 @@
 #include "pg/server_proc.h"
 
 #define STOP_TIMEOUT_US (600 * CLOCK_SECOND_US)
+#define KILL_TIMEOUT_US (60 * CLOCK_SECOND_US)
 #define STOP_POLL_US	(CLOCK_SECOND_US / 20)
 
 int
@@ -70,10 +71,12 @@ mode_signal(const char *mode, struct err *e)
 	    mode);
 }
 
-int
-server_stop(const char *pgdata, const char *mode, struct err *e)
+/* server_stop() with a limit; *late: it was not gone by then. */
+static int
+stop_within(const char *pgdata, const char *mode, int64_t timeout_us,
+    bool *late, struct err *e)
 {
-	int64_t until_us = clock_boot_us() + STOP_TIMEOUT_US;
+	int64_t until_us = clock_boot_us() + timeout_us;
 	/* When we are to stop, stopping a server is part of that. */
 	bool heed_stop = !child_stop_requested();
 	int sig = mode_signal(mode, e), running;
@@ -91,6 +94,7 @@ server_stop(const char *pgdata, const char *mode, struct err *e)
 		if (heed_stop && child_check_stop(e) == -1)
 			return -1;
 		if (clock_boot_us() > until_us) {
+			*late = true;
 			(void)err_set(e, ERR_TRANSIENT,
 			    "the server on \"%s\" (process %ld) does not stop",
 			    pgdata, (long)pid);
@@ -100,4 +104,37 @@ server_stop(const char *pgdata, const char *mode, struct err *e)
 		clock_sleep_us(STOP_POLL_US);
 	}
 	return 0;
+}
+
+int
+server_stop(const char *pgdata, const char *mode, struct err *e)
+{
+	bool late = false;
+
+	return stop_within(pgdata, mode, STOP_TIMEOUT_US, &late, e);
+}
+
+int
+server_stop_surely(
+    const char *pgdata, int64_t grace_us, bool *killed, struct err *e)
+{
+	bool late = false;
+	pid_t pid = 0;
+	int running;
+
+	*killed = false;
+	if (stop_within(pgdata, "immediate", grace_us, &late, e) == 0)
+		return 0;
+	if (!late)
+		return -1;
+	err_clear(e);
+	running = server_is_running(pgdata, &pid, e);
+	if (running <= 0)
+		return running;
+	*killed = true;
+	if (server_proc_kill(pid, KILL_TIMEOUT_US))
+		return 0;
+	return err_set(e, ERR_TRANSIENT,
+	    "the server on \"%s\" (process %ld) was killed, but is still there",
+	    pgdata, (long)pid);
 }

@@ -92,4 +92,12 @@ int server_reload(const char *pgdata, struct err *e);
  */
 int server_stop(const char *pgdata, const char *mode, struct err *e);
 
+/*
+ * As server_stop() with "immediate", also when the postmaster hangs: when it is
+ * still there after grace_us, it and its children are killed, and *killed is
+ * true.  ERR_TRANSIENT when one of them is still there after a minute.
+ */
+int server_stop_surely(
+    const char *pgdata, int64_t grace_us, bool *killed, struct err *e);
+
 #endif /* !PG_SERVER_H */

@@ -11,9 +11,11 @@
 
 #include "base/auto.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 
 #define PROC_BYTES_MAX ((size_t)1 << 20)
+#define KILL_POLL_US   (CLOCK_SECOND_US / 20)
 
 /* The file /proc/PID/NAME as a string; NULL when it cannot be read. */
 static const char *
@@ -103,19 +105,28 @@ cpu_of(pid_t pid)
 	return user + system;
 }
 
+/* The numbers of its children, with blanks between. */
+static int
+children_of(pid_t postmaster, struct buf *out)
+{
+	char name[64];
+
+	(void)snprintf(
+	    name, sizeof(name), "task/%ld/children", (long)postmaster);
+	return proc_read(postmaster, name, out) == NULL ? -1 : 0;
+}
+
 bool
 server_proc_startup(
     pid_t postmaster, char *title, size_t title_bytes, uint64_t *cpu_ticks)
 {
 	AUTO_BUF struct buf children = BUF_INIT;
 	AUTO_BUF struct buf text = BUF_INIT;
-	char name[64], *p, *end;
+	char *p, *end;
 	const char *words;
 	pid_t pid;
 
-	(void)snprintf(
-	    name, sizeof(name), "task/%ld/children", (long)postmaster);
-	if (proc_read(postmaster, name, &children) == NULL)
+	if (children_of(postmaster, &children) == -1)
 		return false;
 	for (p = (char *)children.data;; p = end) {
 		pid = (pid_t)strtol(p, &end, 10);
@@ -128,4 +139,33 @@ server_proc_startup(
 		*cpu_ticks = cpu_of(pid);
 		return true;
 	}
+}
+
+bool
+server_proc_kill(pid_t postmaster, int64_t timeout_us)
+{
+	AUTO_BUF struct buf children = BUF_INIT;
+	int64_t until_us = clock_boot_us() + timeout_us;
+	pid_t pid;
+	char *p = NULL, *end;
+	bool again = true;
+
+	if (children_of(postmaster, &children) == 0)
+		p = (char *)children.data;
+	/* Before its children, so that it makes no new ones. */
+	(void)kill(postmaster, SIGKILL);
+	for (; p != NULL && (pid = (pid_t)strtol(p, &end, 10)) > 1; p = end)
+		(void)kill(pid, SIGKILL);
+	while (again) {
+		again = server_proc_alive(postmaster);
+		p = (char *)children.data;
+		for (; p != NULL && (pid = (pid_t)strtol(p, &end, 10)) > 1;
+		     p = end)
+			again = again || server_proc_alive(pid);
+		if (again && clock_boot_us() > until_us)
+			return false;
+		if (again)
+			clock_sleep_us(KILL_POLL_US);
+	}
+	return true;
 }

@@ -28,4 +28,10 @@ bool server_proc_holds(pid_t pid, const char *pgdata);
 bool server_proc_startup(
     pid_t postmaster, char *title, size_t title_bytes, uint64_t *cpu_ticks);
 
+/*
+ * Kill the postmaster and its children, which may hang or be stopped, and wait
+ * until all are gone: false when one is there after timeout_us.
+ */
+bool server_proc_kill(pid_t postmaster, int64_t timeout_us);
+
 #endif /* !PG_SERVER_PROC_H */

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # What the primary's site does about its server: a crash is mended on the spot;
 # what only looks like death is none, and nobody fails over for it.
-# HD4, RK5-RK8, OP5-OP7.
+# HD4, HH4 (local recovery), RK5-RK8, OP5-OP7, PA14, PG5.
 
 use strict;
 use warnings;
@@ -16,7 +16,7 @@ plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
 
 my $r = Kura::Roles->new(major => $major, conf => { max_connections => 12,
 		superuser_reserved_connections => 3 },
-	tokyo => { local_recovery => 'yes' });
+	more => ' connect_timeout=2', tokyo => { local_recovery => 'yes' });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 my $server = $r->primary;
 
@@ -46,13 +46,19 @@ $r->insert($server) for 1 .. 3;
 $r->wait_there;
 $server->kill9;
 $r->wait_server('tokyo');
-ok(1, 'HD4: a server that was killed is started again');
+ok(1, 'HD4, HH4: a server that was killed is started again');
 is($r->rows($server), '3 of 3', 'with its data');
 wait_watch('alive', 'and counts as alive');
 no_failover('HD4');
 $r->told('tokyo', qr/local_recovery/, 'there is an event of it');
 
-# ---- OP6: the administrator stops it ----
+$server->pg_ctl('-w', '-m', 'immediate', 'stop');
+$r->wait_server('tokyo');
+ok(1, 'PA14: one that was stopped without a checkpoint is, too');
+is($r->rows($server), '3 of 3', 'PA14: with its data');
+no_failover('PA14');
+
+# ---- OP6: the administrator stops it, before anybody saw it alive again ----
 
 $server->pg_ctl('-w', '-m', 'fast', 'stop');
 wait_watch('stopped', 'OP6: a clean stop is no crash');
@@ -80,6 +86,63 @@ no_failover('OP7');
 Kura::write_file($hba, $old);
 $server->reload;
 wait_watch('alive', 'and is over with the next look');
+
+# ---- RK6: it recovers, for as long as it likes ----
+
+sub postmaster
+{
+	return eval { (split /\n/, Kura::slurp($server->pgdata
+				. '/postmaster.pid'))[0] };
+}
+
+# The startup process of a postmaster other than that, stopped.
+sub stop_startup
+{
+	my ($was) = @_;
+	my $pid = postmaster();
+
+	return if !$pid || $pid == $was;
+	for my $child (split / /, eval {
+			Kura::slurp("/proc/$pid/task/$pid/children") } // '') {
+		my $words = eval { Kura::slurp("/proc/$child/cmdline") } // '';
+
+		return $child if $words =~ /^postgres: .*startup/
+		    && kill('STOP', $child);
+	}
+	return;
+}
+
+my $attempts = () = $r->events('tokyo') =~ /local_recovery:/g;
+my ($was, $startup) = (postmaster());
+
+$server->psql('CREATE TABLE filled AS SELECT g FROM generate_series(1, 200000) g');
+$server->kill9;
+for (1 .. 20_000) {
+	$startup = stop_startup($was) and last;
+	select(undef, undef, undef, 0.002);
+}
+ok($startup, 'RK6: recovery is under way, and takes long');
+wait_watch('starting', 'RK6: a server that recovers counts as starting');
+sleep 6;	# twelve looks of 200 ms, three times
+is($r->role('tokyo')->{now}{server}, 'starting', 'RK6: however long it takes');
+is(() = $r->events('tokyo') =~ /local_recovery:/g, $attempts + 1,
+	'RK6: and nobody starts it a second time');
+no_failover('RK6');
+kill('CONT', $startup);
+wait_watch('alive', 'RK6: until it is up');
+
+# ---- RK6: it hangs ----
+
+$was = postmaster();
+kill('STOP', $was);
+wait_watch('hung', 'RK6: a server that lets nobody in for five looks hangs');
+$r->told('tokyo', qr/server_killed/,
+	'RK6: it does not stop when told to, and is killed');
+$r->wait_server('tokyo');
+isnt(postmaster(), $was, 'RK6: and started again');
+is($r->rows($server), '3 of 3', 'RK6: with its data');
+wait_watch('alive', 'RK6: and counts as alive');
+no_failover('RK6');
 
 # ---- RK8: no connection is left ----
 

@@ -7,7 +7,8 @@ package Kura::Roles;
 #		witness => 1,
 #		cluster => { KEY => VALUE... },	# more of [cluster main], at both
 #		tokyo => {...}, osaka => {...},	# ... at one
-#		conf => {...});			# of the server
+#		conf => {...},			# of the server
+#		more => ' connect_timeout=2');	# of the primary's conninfo
 #	$r->site('osaka')	its Kura::Site; ->sites the Kura::Sites
 #	$r->primary		the Kura::Cluster at tokyo
 #	$r->standby		the one at osaka; nobody but the daemon starts it
@@ -54,7 +55,8 @@ sub new
 		in => [] }, 'Kura::Cluster';
 	Kura::at_end(sub { $self->{standby}->kill9 });
 	$sites->site('tokyo')->cluster('main', %both, role => 'primary',
-		conninfo => $primary->conninfo, pgdata => $primary->pgdata,
+		conninfo => $primary->conninfo . ($arg{more} // ''),
+		pgdata => $primary->pgdata,
 		standby_dir => $primary->pgdata,
 		standby_port => $primary->port,
 		replicate_to => 'osaka', accept_from => 'osaka',
