@@ -75,6 +75,18 @@ struct copy_server {
  * failed. */
 int drill_check_running(const struct copy_server *v);
 int drill_check_stopped(const struct copy_server *v);
+struct session *
+drill_connect(const struct copy_server *v, const char *database, struct err *e);
+/* A value of one row and column; "" for NULL. */
+int drill_ask(const struct copy_server *v, const char *database,
+    const char *sql, struct buf *out, struct err *e);
+
+/* One step each: told; 1 when it failed. */
+int drill_check_contents(const struct copy_server *v);
+int drill_check_collations(const struct copy_server *v);
+int drill_check_extensions(const struct copy_server *v);
+int drill_check_amcheck(const struct copy_server *v);
+int drill_check_files(const struct copy_server *v);
 /* The user to connect as, into v->user. */
 int drill_find_user(struct copy_server *v, struct err *e);
 

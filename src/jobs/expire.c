@@ -15,43 +15,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/child.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/size.h"
 #include "base/strmap.h"
 #include "conf/list.h"
-#include "jobs/jobs.h"
-#include "jobs/pin.h"
-#include "repo/walarchive.h"
+#include "jobs/expire_int.h"
 
 #define WHY_BYTES 160
 
-struct expiry {
-	struct pin pin;
-	const struct settings *settings;
-	const struct cluster_settings *cluster;
-	struct lineage lineage;
-	bool dry_run;
-	int64_t now_us;
-	struct expire_result *result;
-	struct intent *intents;
-	size_t intent_count;
-	struct strmap *packs; /* id to who needs it: char * */
-	/* Backups that are kept or withdrawn: where their WAL begins. */
-	struct wal_span *starts;
-	size_t start_count;
-	int64_t
-	    newer_us; /* when the backup behind the judged one ended; 0 none */
-};
-
-static void item(struct expiry *x, bool removed, char *object, const char *fmt,
-    ...) __attribute__((__format__(__printf__, 4, 5)));
-
-/* Takes object. */
-static void
-item(struct expiry *x, bool removed, char *object, const char *fmt, ...)
+void
+expire_item(struct expiry *x, bool removed, char *object, const char *fmt, ...)
 {
 	struct expire_result *r = x->result;
 	struct expire_item *i;
@@ -79,9 +53,8 @@ expire_result_free(struct expire_result *r)
 	(void)memset(r, 0, sizeof(*r));
 }
 
-/* Is it so young that what it stands for may still be wanted? */
-static bool
-is_fresh(const struct expiry *x, const struct intent *i)
+bool
+expire_is_fresh(const struct expiry *x, const struct intent *i)
 {
 	return i->started_us + x->cluster->expire_grace_us > x->now_us;
 }
@@ -91,7 +64,7 @@ is_fresh(const struct expiry *x, const struct intent *i)
 static bool
 holds(const struct expiry *x, const struct intent *i)
 {
-	return strcmp(i->kind, INTENT_RECOVERY) == 0 ? is_fresh(x, i)
+	return strcmp(i->kind, INTENT_RECOVERY) == 0 ? expire_is_fresh(x, i)
 						     : intent_is_alive(i);
 }
 
@@ -165,13 +138,11 @@ keep_backup(struct expiry *x, const struct root *r, const char *why)
 {
 	need_packs(x, r, "backup");
 	need_wal(x, r);
-	item(x, false, mem_printf("backup %s", r->id), "%s", why);
+	expire_item(x, false, mem_printf("backup %s", r->id), "%s", why);
 }
 
-/* What another site sends is protected from it, and from us, for a time that
- * counts from its arrival by our clock. */
-static int64_t
-protect_us(const struct expiry *x)
+int64_t
+expire_protect_us(const struct expiry *x)
 {
 	int64_t us = 0;
 	size_t i;
@@ -190,11 +161,11 @@ is_protected(const struct expiry *x, const char *id)
 	struct store_info info;
 	char key[STORE_KEY_BYTES];
 
-	return protect_us(x) > 0 &&
+	return expire_protect_us(x) > 0 &&
 	    (store_stat(repo_store(x->lineage.repo),
 		 lineage_key(&x->lineage, key, "backups/%s", id), &info,
 		 NULL) == -1 ||
-		info.mtime_us + protect_us(x) > x->now_us);
+		info.mtime_us + expire_protect_us(x) > x->now_us);
 }
 
 /* Why a backup is kept, into why; "" when it is not.  newer is how many
@@ -222,7 +193,7 @@ why_kept(const struct expiry *x, const struct root *r, size_t newer,
 	else if (is_protected(x, r->id))
 		(void)snprintf(why, WHY_BYTES,
 		    "what another site sent is protected for %s",
-		    clock_interval(protect_us(x), text));
+		    clock_interval(expire_protect_us(x), text));
 	else if ((use = why_in_use(x, r->id)) != NULL)
 		(void)snprintf(why, WHY_BYTES, "%s", use);
 	else if (pin_lacks(x->settings, c, &x->lineage, r->id,
@@ -244,7 +215,7 @@ judge_backup(struct expiry *x, const char *id, size_t newer, struct err *e)
 		x->newer_us = r.finished_us;
 		return 0;
 	}
-	item(x, true, mem_printf("backup %s", id),
+	expire_item(x, true, mem_printf("backup %s", id),
 	    "%zu newer ones are kept, its age is %s", newer,
 	    clock_interval(x->now_us - r.finished_us, age));
 	x->newer_us = r.finished_us;
@@ -299,7 +270,8 @@ judge_withdrawn(struct expiry *x, struct err *e)
 			rc = -1;
 		} else if (use == NULL &&
 		    info.mtime_us + x->cluster->expire_grace_us <= x->now_us) {
-			item(x, true, mem_printf("withdrawn backup %s", ids[i]),
+			expire_item(x, true,
+			    mem_printf("withdrawn backup %s", ids[i]),
 			    "its grace time is over");
 			if (!x->dry_run)
 				rc = store_remove(s, key, e);
@@ -310,172 +282,12 @@ judge_withdrawn(struct expiry *x, struct err *e)
 		} else {
 			need_packs(x, &r, "withdrawn backup");
 			need_wal(x, &r);
-			item(x, false,
+			expire_item(x, false,
 			    mem_printf("withdrawn backup %s", ids[i]), "%s",
 			    use != NULL ? use : "its grace time runs");
 		}
 	}
 	store_names_free(ids);
-	return rc;
-}
-
-/* ---- WAL ---- */
-
-/* The first LSN of a timeline that recovery from a backup may ask for. */
-static uint64_t
-first_needed(void *arg, uint32_t timeline)
-{
-	struct expiry *x = arg;
-	struct timeline_history h = { 0 };
-	AUTO_BUF struct buf text = BUF_INIT;
-	struct err ignored = ERR_INIT;
-	uint64_t first = UINT64_MAX;
-	uint32_t newest = 0;
-	bool known;
-	size_t i;
-
-	known =
-	    wal_read_history(&x->lineage, timeline, &h, &text, &ignored) == 0;
-	for (i = 0; i < x->start_count; i++) {
-		const struct wal_span *s = &x->starts[i];
-
-		if (s->timeline > newest)
-			newest = s->timeline;
-		if (s->timeline == timeline && s->start_lsn < first)
-			first = s->start_lsn;
-		else if (s->timeline < timeline && known &&
-		    timeline_contains(&h, s->timeline, s->start_lsn))
-			first = 0; /* it leads from that backup on */
-	}
-	timeline_history_free(&h);
-	/* Of what is newer than every backup, or unknown, nothing goes. */
-	return timeline > newest || (!known && timeline > 1) ? 0 : first;
-}
-
-static uint64_t
-first_pinned(void *arg, uint32_t timeline)
-{
-	const struct expiry *x = arg;
-
-	return timeline < x->pin.timeline ? UINT64_MAX
-	    : timeline > x->pin.timeline  ? 0
-					  : x->pin.lsn;
-}
-
-static int
-judge_wal(struct expiry *x, struct err *e)
-{
-	struct wal_expire_limits limits;
-	uint64_t segments = 0, bytes = 0;
-	char text[SIZE_TEXT_BYTES], at[LSN_TEXT_BYTES], age[CLOCK_TEXT_BYTES];
-
-	if (x->start_count == 0) {
-		item(x, false, mem_strdup("WAL"), "there is no backup yet");
-		return 0;
-	}
-	pin_read(x->settings, x->cluster, &x->lineage, &x->pin);
-	limits = (struct wal_expire_limits){ .keep = first_needed,
-		.arg = x,
-		.protect_since_us =
-		    protect_us(x) == 0 ? INT64_MAX : x->now_us - protect_us(x),
-		.pin = x->pin.peer[0] == '\0' ? NULL : first_pinned,
-		.pin_since_us = x->now_us - x->pin.keep_us };
-	if (wal_expire(
-		&x->lineage, &limits, x->dry_run, &segments, &bytes, e) == -1)
-		return -1;
-	if (x->pin.peer[0] != '\0')
-		item(x, false,
-		    mem_printf("WAL from %s on", lsn_text(x->pin.lsn, at)),
-		    "site \"%s\" lacks it; kept for %s", x->pin.peer,
-		    clock_interval(x->pin.keep_us, age));
-	x->result->wal_segments = segments;
-	x->result->bytes += bytes;
-	if (segments > 0)
-		item(x, true,
-		    mem_printf("%llu WAL segments, %s",
-			(unsigned long long)segments, size_text(bytes, text)),
-		    "they are older than every backup");
-	return 0;
-}
-
-/* ---- packs ---- */
-
-/* Does a pack belong to a backup that was cut off and may be resumed? */
-static bool
-of_intent(const struct expiry *x, const char *pack_id)
-{
-	size_t i, len;
-
-	for (i = 0; i < x->intent_count; i++) {
-		len = strlen(x->intents[i].id);
-		if (strncmp(x->intents[i].id, pack_id, len) == 0 &&
-		    (intent_is_alive(&x->intents[i]) ||
-			is_fresh(x, &x->intents[i])))
-			return true;
-	}
-	return false;
-}
-
-static int
-judge_pack(struct expiry *x, const char *id, struct err *e)
-{
-	struct store *s = repo_store(x->lineage.repo);
-	char key[STORE_KEY_BYTES];
-	const char *why = strmap_get(x->packs, id);
-	struct store_info info;
-
-	if (why != NULL) {
-		item(x, false, mem_printf("pack %s", id), "needed by %s", why);
-		return 0;
-	}
-	if (of_intent(x, id)) {
-		item(x, false, mem_printf("pack %s", id),
-		    "of an interrupted backup that may be resumed");
-		return 0;
-	}
-	if (store_stat(s, pack_key(&x->lineage, id, key), &info, e) == -1)
-		return -1;
-	if (!info.exists)
-		return 0;
-	if (info.mtime_us + protect_us(x) > x->now_us) {
-		item(x, false, mem_printf("pack %s", id),
-		    "what another site sent is protected");
-		return 0;
-	}
-	if (info.mtime_us + x->cluster->expire_grace_us > x->now_us) {
-		item(x, false, mem_printf("pack %s", id),
-		    "nobody needs it, its grace time runs");
-		return 0;
-	}
-	item(x, true, mem_printf("pack %s", id), "nobody needs it");
-	x->result->packs++;
-	x->result->bytes += info.bytes;
-	return x->dry_run ? 0 : store_remove(s, key, e);
-}
-
-static int
-judge_packs(struct expiry *x, struct err *e)
-{
-	struct store *s = repo_store(x->lineage.repo);
-	char key[STORE_KEY_BYTES];
-	unsigned int folder;
-	size_t count, i;
-	int rc = 0;
-
-	for (folder = 0; rc == 0 && folder < 256; folder++) {
-		char **ids = NULL;
-
-		(void)lineage_key(&x->lineage, key, "packs/%02x", folder);
-		if (store_list(s, key, &ids, &count, e) == -1)
-			return -1;
-		for (i = 0; rc == 0 && i < count; i++)
-			rc = judge_pack(x, ids[i], e);
-		store_names_free(ids);
-		if (rc == 0 && !x->dry_run)
-			rc = store_sweep(s, key, e);
-		if (rc == 0)
-			rc = child_check_stop(e);
-	}
 	return rc;
 }
 
@@ -503,7 +315,8 @@ sweep_intents(struct expiry *x, struct err *e)
 	size_t i;
 
 	for (i = 0; !x->dry_run && i < x->intent_count; i++)
-		if (!holds(x, &x->intents[i]) && !is_fresh(x, &x->intents[i]) &&
+		if (!holds(x, &x->intents[i]) &&
+		    !expire_is_fresh(x, &x->intents[i]) &&
 		    intent_end(&x->lineage, &x->intents[i], e) == -1)
 			return -1;
 	return 0;
@@ -532,12 +345,13 @@ expire_lineage(struct expiry *x, struct err *e)
 	rc = intent_list(&x->lineage, &x->intents, &x->intent_count, e);
 	if (rc == 0 &&
 	    (judge_backups(x, e) == -1 || judge_withdrawn(x, e) == -1 ||
-		judge_wal(x, e) == -1))
+		expire_wal(x, e) == -1))
 		rc = -1;
 	if (rc == 0 && lock != -1)
-		rc = judge_packs(x, e);
+		rc = expire_packs(x, e);
 	else if (rc == 0)
-		item(x, false, mem_strdup("packs"), "a backup is running");
+		expire_item(
+		    x, false, mem_strdup("packs"), "a backup is running");
 	if (rc == 0 && sweep_folders(x, e) == -1)
 		rc = -1;
 	if (rc == 0)
