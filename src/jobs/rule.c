@@ -358,6 +358,9 @@ reap(struct rule *r, int64_t now_us)
 	case WORK_PROMOTE:
 		promotion_ended(r, now_us);
 		return;
+	case WORK_FENCE_TEST:
+		rule_guard_tested(r);
+		return;
 	case WORK_FENCE_HOOK:
 		r->hook = e->kind == ERR_NONE ? HOOK_OK : HOOK_FAILED;
 		break;
@@ -423,6 +426,7 @@ step(struct rule *r)
 	rule_place_free(&r->place);
 	rule_place_find(r->s, r->c, &r->place);
 	rule_look_around(r, now_us);
+	rule_guard_step(r, now_us);
 	rule_order_take(r);
 	rule_facts(r, &f);
 	decide_step(&r->decide, &r->settings, &f, &r->verdict);
@@ -433,6 +437,7 @@ step(struct rule *r)
 		promote(r, clock_boot_us());
 	}
 	say_ack(r);
+	rule_guard_step(r, clock_boot_us());
 	rule_say(r, clock_boot_us());
 	rule_show(r, clock_boot_us());
 }
@@ -464,7 +469,8 @@ rule_open(struct rule *r, struct err *e)
 	if (!r->has_role && e->kind != ERR_NOT_FOUND)
 		log_error("role_lost", e);
 	err_clear(e);
-	if (rule_voter_start(r->s, r->c, &r->sites, &r->voter, e) == -1)
+	if (rule_voter_start(r->s, r->c, &r->sites, &r->voter, e) == -1 ||
+	    (!rule_is_witness(r) && guard_open(&r->guard, r->s, r->c, e) == -1))
 		return -1;
 	r->socket = rule_wire_rule_path(r->s->runtime_dir, r->c->name);
 	r->fd = rule_wire_listen(r->socket, e);
@@ -488,6 +494,7 @@ rule_close(struct rule *r)
 
 	rule_task_kill(&r->task);
 	rule_eye_stop(&r->eye);
+	guard_close(&r->guard);
 	if (r->fd != -1) {
 		(void)close(r->fd);
 		(void)unlink(r->socket);
@@ -510,7 +517,7 @@ rule_run(
 
 	r->s = s;
 	r->c = c;
-	r->fd = -1;
+	r->fd = r->guard.fd = -1;
 	if (file_mkdirs_at(AT_FDCWD, folder, 0700, e) == -1)
 		return -1;
 	lock = cluster_lock(s->state_dir, c->name, "rule", e);

@@ -23,6 +23,7 @@
  *	rule_begin.c	the role at the very beginning, or after it was lost
  *	rule_task.c	work in a child
  *	rule_eye.c	looks at the server
+ *	rule_guard.c	the watchdog, and whether the fence is proved
  *	rule_store.c	the durable files; who has which seat
  *	rule_wire.c	datagrams between couriers and rules
  */

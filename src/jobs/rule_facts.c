@@ -260,6 +260,8 @@ rule_facts(const struct rule *r, struct decide_facts *f)
 	    ? clock_now_us() - r->role.automatic_wall_us
 	    : -1;
 	f->hook = r->hook;
+	f->guarded = r->guarded;
+	f->proved = r->proved;
 	f->server = r->watched.verdict;
 	f->writable = r->look.writable &&
 	    (r->look.sql == WATCH_SQL_OK || r->look.sql == WATCH_SQL_TIMEOUT);

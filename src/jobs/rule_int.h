@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "jobs/guard.h"
 #include "jobs/rule.h"
 #include "jobs/rule_wire.h"
 #include "link/link.h"
@@ -65,6 +66,7 @@ enum rule_work {
 	WORK_STOP_NOW,
 	WORK_START,
 	WORK_FENCE_HOOK,
+	WORK_FENCE_TEST, /* gives way to any other */
 	WORK_REJOIN,
 	WORK_SALVAGE
 };
@@ -194,6 +196,13 @@ struct rule {
 	bool promoting;	    /* a promotion has not come to its end */
 	int64_t facts_us;
 
+	/* The fence of this site: */
+	struct guard guard;
+	bool guarded, proved, tested;
+	const char *unproved; /* why not */
+	char test_text[480];
+	int64_t test_us; /* next test of the hook */
+
 	/* Deciding and doing: */
 	struct decide decide;
 	struct decide_verdict verdict;
@@ -231,6 +240,11 @@ void rule_look_around(struct rule *r, int64_t now_us);
 void rule_facts(const struct rule *r, struct decide_facts *f);
 /* Up to where the other site has the WAL; 0 unknown. */
 uint64_t rule_peer_committed(const struct rule *r, bool *ready);
+
+/* ---- rule_guard.c ---- */
+void rule_guard_step(struct rule *r, int64_t now_us);
+/* The test of the fence hook has ended: task.err says how. */
+void rule_guard_tested(struct rule *r);
 
 /* ---- rule_votes.c ---- */
 void rule_hear(struct rule *r);

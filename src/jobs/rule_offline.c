@@ -49,6 +49,7 @@ rule_may_start(const struct settings *s, const struct cluster_settings *c,
 	struct record_role_file role;
 	struct voter voter;
 	struct decide_facts f = { .now_us = clock_boot_us(), .rpo_us = -1 };
+	struct guard_view guard;
 	enum decide_reason reason;
 
 	if (!rule_wanted(c)) {
@@ -69,6 +70,8 @@ rule_may_start(const struct settings *s, const struct cluster_settings *c,
 	if (rule_voter_start(s, c, &sites, &voter, e) == -1)
 		return -1;
 	f.voter = &voter;
+	guard_look(s, c, &guard);
+	f.guarded = c->fence != FENCE_KIND_LEASE || guard.there;
 	*may = decide_may_start(&settings, &f, &reason);
 	say_why(why, decide_reason_text(reason));
 	/* The rule knows what the other sites say; a record that forbids it

@@ -115,6 +115,40 @@ put_role(const struct rule *r, json_t *o)
 }
 
 static json_t *
+watchdog_json(const struct guard_view *v, int64_t now_us)
+{
+	json_t *o = json_object();
+
+	put_bool(o, "there", v->there);
+	put_int(o, "pid", v->pid);
+	put_bool(o, "may_kill", v->may_kill);
+	put_bool(o, "memory_locked", v->locked);
+	put_bool(o, "realtime", v->realtime);
+	put_int(o, "stops", v->stops);
+	if (v->stops > 0)
+		put_int(o, "stopped_ago_us", now_us - v->stopped_us);
+	return o;
+}
+
+static void
+put_fence(const struct rule *r, json_t *o, int64_t now_us)
+{
+	const struct decide_says *peer = &r->says[r->sites.peer];
+	struct guard_view v;
+
+	if (r->c->fence == FENCE_KIND_NONE || rule_is_witness(r))
+		return;
+	put_bool(o, "fence_proved", r->proved);
+	put_bool(o, "peer_fence_proved",
+	    peer->heard ? peer->proved : r->role.peer_proved);
+	json_set_str(o, "fence_unproved", r->unproved);
+	if (r->c->fence != FENCE_KIND_LEASE)
+		return;
+	guard_see(&r->guard, &v);
+	(void)json_object_set_new(o, "watchdog", watchdog_json(&v, now_us));
+}
+
+static json_t *
 all_json(const struct rule *r, int64_t now_us)
 {
 	json_t *o = json_object(), *sites = json_array();
@@ -128,6 +162,7 @@ all_json(const struct rule *r, int64_t now_us)
 	put_role(r, o);
 	rule_facts(r, &f);
 	put_verdict(r, &f, o);
+	put_fence(r, o, now_us);
 	put_bool(o, "automatic", r->settings.automatic);
 	put_bool(o, "promotable", r->promotable);
 	if (!r->promotable)

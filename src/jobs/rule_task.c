@@ -28,7 +28,7 @@ const char *
 rule_work_name(enum rule_work w)
 {
 	static const char *const names[] = { "", "promote", "stop", "stop now",
-		"start", "fence hook", "rejoin", "salvage" };
+		"start", "fence hook", "fence test", "rejoin", "salvage" };
 
 	return names[w];
 }
@@ -62,6 +62,8 @@ rule_task_start(struct rule *r, enum rule_work kind)
 	int fds[2];
 	pid_t pid;
 
+	if (t->work == WORK_FENCE_TEST)
+		rule_task_kill(t);
 	if (t->work != WORK_NONE)
 		return;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == -1)

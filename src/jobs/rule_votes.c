@@ -80,8 +80,8 @@ says_the_same(const struct decide_says *a, const struct decide_says *b)
 	    a->writable == b->writable && a->taking == b->taking &&
 	    a->waived == b->waived && a->maintenance == b->maintenance &&
 	    a->clean_stop == b->clean_stop && a->fenced == b->fenced &&
-	    a->server == b->server && a->handover == b->handover &&
-	    a->handover_to == b->handover_to &&
+	    a->proved == b->proved && a->server == b->server &&
+	    a->handover == b->handover && a->handover_to == b->handover_to &&
 	    a->handover_term == b->handover_term;
 }
 
@@ -155,8 +155,10 @@ keep_announcements(struct rule *r, const struct decide_says *says)
 	if (!r->has_role || r->role.role != ROLE_STANDBY ||
 	    says->role != ROLE_PRIMARY ||
 	    (says->maintenance == r->role.maintenance &&
-		says->clean_stop == r->role.clean_stop))
+		says->clean_stop == r->role.clean_stop &&
+		says->proved == r->role.peer_proved))
 		return;
+	next.peer_proved = says->proved;
 	next.maintenance = says->maintenance;
 	next.clean_stop = says->clean_stop;
 	(void)rule_put_role(r, &next);

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "jobs/fence_test.h"
 #include "jobs/follow.h"
 #include "jobs/rule_int.h"
 #include "pg/control.h"
@@ -117,28 +118,6 @@ stop(struct work *w, const char *mode, struct err *e)
 	return server_stop(place.pgdata, mode, e);
 }
 
-/* ---- the fence ---- */
-
-static int
-run_hook(struct work *w, struct err *e)
-{
-	const char *argv[] = { w->c->fence_hook, w->c->name,
-		w->sites->names[w->sites->peer], NULL };
-	AUTO_BUF struct buf out = BUF_INIT;
-	int status;
-
-	if (w->c->fence_hook == NULL)
-		return err_set(e, ERR_USAGE, "fence_hook is not set");
-	status =
-	    child_run(argv, (int)(w->c->fence_hook_timeout_us / 1000), &out, e);
-	if (status == 0)
-		return 0;
-	if (status == -1)
-		return err_ctx(e, "fence_hook");
-	return err_set(e, ERR_TRANSIENT, "fence_hook returned %d: %.200s",
-	    status, buf_str(&out));
-}
-
 int
 rule_work_run(const struct settings *s, const struct cluster_settings *c,
     const struct rule_sites *sites, enum rule_work work, int fd,
@@ -156,7 +135,9 @@ rule_work_run(const struct settings *s, const struct cluster_settings *c,
 	case WORK_START:
 		return start(&w, e);
 	case WORK_FENCE_HOOK:
-		return run_hook(&w, e);
+	case WORK_FENCE_TEST:
+		return fence_hook_run(
+		    c, sites->names[sites->peer], work == WORK_FENCE_TEST, e);
 	case WORK_REJOIN:
 	case WORK_SALVAGE:
 		return rule_work_rejoin(

@@ -111,6 +111,7 @@ struct decide_says {
 	bool maintenance;
 	bool clean_stop;
 	bool fenced;
+	bool proved; /* its fence is: see struct decide_facts */
 	enum watch_verdict server;
 	enum record_handover handover;
 	enum record_seat handover_to;
@@ -146,6 +147,10 @@ struct decide_facts {
 	/* Of the hook as started since the last EVENT_TAKING, where the caller
 	 * forgets what an earlier one proved. */
 	enum decide_hook hook;
+	/* The fence: what stops the server here when nobody else does is there
+	 * (true where nothing has to be), and this site's part of the fence was
+	 * tried: that may stop the server, or the hook has passed its test. */
+	bool guarded, proved;
 	/* The server of a primary: */
 	enum watch_verdict server;
 	bool writable; /* it runs and takes writes */
@@ -204,6 +209,8 @@ enum decide_reason {
 	REASON_MANUAL, /* no automatic failover: nobody else promotes itself */
 	REASON_MANUAL_PEER, /* ... so an operator must decide here */
 	REASON_NO_FENCE,
+	REASON_NOT_PROVED,
+	REASON_UNGUARDED,
 	REASON_NO_WITNESS,
 	REASON_WITNESS_SILENT,
 	REASON_WITNESS_SEES_PEER,

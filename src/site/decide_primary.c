@@ -2,7 +2,8 @@
 
 /*
  * What a primary does: nothing, while it may write.  Under the lease rules it
- * renews its lease each quarter, and stops before it ends.
+ * renews its lease each quarter, while what guards the server is there, and
+ * stops before it ends.
  */
 
 /*
@@ -28,7 +29,7 @@ renew(struct decide_look *l)
 	const struct voter *v = l->f->voter;
 	uint64_t number = voter_next_number(v, 1);
 
-	if (v->lost || l->f->role->fenced ||
+	if (v->lost || l->f->role->fenced || !l->f->guarded ||
 	    v->lease_until - l->f->now_us > v->lease_us / 4 * 3)
 		return;
 	if (number != l->f->role->held && !may_raise(l))
@@ -66,11 +67,13 @@ under_lease(struct decide_look *l)
 	if (holds && l->f->role->waived != 0 &&
 	    v->lease_number >= l->f->role->held)
 		out->clear_waived = true;
-	out->may_ack = holds || out->reason == REASON_WAIVED;
-	if (out->reason == REASON_NO_LEASE) {
+	out->may_ack = (holds && l->f->guarded) || out->reason == REASON_WAIVED;
+	if (out->reason == REASON_NO_LEASE || out->reason == REASON_UNGUARDED) {
 		out->state = DECIDE_LEASE_ENDS;
 		if (v->lost)
 			out->reason = REASON_VOTER_LOST;
+		else if (!l->f->guarded)
+			out->reason = REASON_UNGUARDED;
 		if (l->f->writable)
 			out->act = DECIDE_STOP;
 	}

@@ -33,6 +33,20 @@ by_votes(const struct decide_look *l)
 	return decide_leased(l->f->role);
 }
 
+/* Both sites' part of the fence: under a lease the primary must be one that a
+ * watchdog stops, and this site is the next. */
+static bool
+proved(const struct decide_look *l)
+{
+	const struct decide_facts *f = l->f;
+	const struct decide_says *peer = &f->says[l->peer];
+
+	if (!f->proved || !f->guarded)
+		return false;
+	return !by_votes(l) ||
+	    (peer->heard ? peer->proved : f->role->peer_proved);
+}
+
 /* What keeps this site from promoting itself, whatever the hold; REASON_NONE. */
 static enum decide_reason
 automatic_obstacle(const struct decide_look *l)
@@ -53,6 +67,8 @@ automatic_obstacle(const struct decide_look *l)
 		return REASON_VOTER_LOST;
 	if (by_votes(l) && !decide_fresh(s, f, SEAT_WITNESS))
 		return REASON_WITNESS_SILENT;
+	if (!proved(l))
+		return REASON_NOT_PROVED;
 	/* A primary that was switched off must know that it is to ask first. */
 	if (f->role->fence == FENCE_HOOK && !f->says[l->peer].heard)
 		return REASON_PEER_UNHEARD;

@@ -42,6 +42,10 @@ static const char *const reasons[] = {
 	[REASON_MANUAL_PEER] = "failover is manual",
 	[REASON_NO_FENCE] =
 	    "nothing proves that the old primary writes no more",
+	[REASON_NOT_PROVED] =
+	    "the fence is not proved: \"pgkura check\" at both sites says why",
+	[REASON_UNGUARDED] =
+	    "the watchdog, which stops the server when the lease ends, is not there",
 	[REASON_NO_WITNESS] = "there is no witness",
 	[REASON_WITNESS_SILENT] = "the witness is silent",
 	[REASON_WITNESS_SEES_PEER] = "the witness still sees the other site",

@@ -45,6 +45,7 @@ static const struct {
 	{ MESSAGE_CLEAN_STOP, offsetof(struct decide_says, clean_stop) },
 	{ MESSAGE_FENCED, offsetof(struct decide_says, fenced) },
 	{ MESSAGE_WAIVED, offsetof(struct decide_says, waived) },
+	{ MESSAGE_PROVED, offsetof(struct decide_says, proved) },
 };
 
 static bool *
@@ -287,6 +288,8 @@ message_says(struct decide_says *says, const struct decide *d,
 		says->maintenance = r->maintenance;
 		says->clean_stop = r->clean_stop;
 		says->fenced = r->fenced;
+		says->proved =
+		    r->fence != FENCE_NONE && f->proved && f->guarded;
 		says->handover = r->handover;
 		says->handover_to = r->handover_to;
 		says->handover_term = r->handover_term;

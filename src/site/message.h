@@ -55,7 +55,8 @@
 #define MESSAGE_CLEAN_STOP  0x0020
 #define MESSAGE_FENCED	    0x0040
 #define MESSAGE_WAIVED	    0x0080
-#define MESSAGE_FLAGS	    0x00ff
+#define MESSAGE_PROVED	    0x0100
+#define MESSAGE_FLAGS	    0x01ff
 
 enum message_kind { MESSAGE_BEAT = 1, MESSAGE_ASK = 2, MESSAGE_ANSWER = 3 };
 

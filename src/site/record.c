@@ -206,6 +206,8 @@ record_role_print(const struct record_role_file *r, struct buf *out)
 	put_word(out, "clean_stop", answers, r->clean_stop);
 	put_word(out, "canceled", answers, r->canceled);
 	put_u64(out, "waived", r->waived);
+	if (r->peer_proved)
+		put_word(out, "peer_proved", answers, true);
 	put_i64(out, "automatic_wall_us", r->automatic_wall_us);
 	put_word(out, "handover", handover_names, r->handover);
 	put_word(out, "handover_to", seat_names, r->handover_to);
@@ -270,6 +272,12 @@ take_role(struct keytext *k, struct record_role_file *r)
 	r->clean_stop = keytext_get_word(k, "clean_stop", answers, 2) == 1;
 	r->canceled = keytext_get_word(k, "canceled", answers, 2) == 1;
 	r->waived = keytext_get_u64(k, "waived", UINT64_MAX);
+	if (keytext_next_is(k, "peer_proved")) {
+		r->peer_proved =
+		    keytext_get_word(k, "peer_proved", answers, 2) == 1;
+		if (!r->peer_proved)
+			keytext_fail(k, "peer_proved is \"yes\", or left out");
+	}
 	r->automatic_wall_us = keytext_get_i64(k, "automatic_wall_us");
 	r->handover = (enum record_handover)keytext_get_word(
 	    k, "handover", handover_names, COUNT_OF(handover_names));

@@ -123,6 +123,7 @@ struct record_role_file {
 	 * until the other site follows) nobody else is asked.  0: not so.
 	 */
 	uint64_t waived;
+	bool peer_proved; /* a standby: the primary said that its fence is */
 	int64_t automatic_wall_us; /* last automatic promotion here, 0: never */
 	enum record_handover handover;
 	enum record_seat handover_to; /* SEAT_NONE: no hand-over */

@@ -236,6 +236,7 @@ set_up_site(struct sim *m, unsigned int seat)
 	    : seat == SEAT_SECOND	  ? ROLE_STANDBY
 					  : ROLE_WITNESS;
 	s->role.fence = m->fence;
+	s->role.peer_proved = m->proved;
 	s->promoted = seat == SEAT_FIRST;
 	sim_process_starts(m, s);
 	voter_init(&s->voter, 0, &step);
@@ -276,6 +277,7 @@ set_up(struct sim *m, uint64_t seed)
 	m->settings.hook = m->fence == FENCE_HOOK;
 	m->witness = sim_chance(m, 85);
 	m->promotable = true;
+	m->proved = sim_chance(m, 95);
 	m->loss_percent = (unsigned int)sim_below(m, 10);
 	m->double_percent = (unsigned int)sim_below(m, 10);
 	m->delay_us = 1000 + sim_below(m, SIM_S);
@@ -351,7 +353,7 @@ lose_files(struct sim *m, struct sim_site *s)
 static void
 process_fault(struct sim *m, struct sim_site *s)
 {
-	switch (sim_below(m, 9)) {
+	switch (sim_below(m, 10)) {
 	case 0:
 	case 1:
 	case 2:
@@ -369,6 +371,9 @@ process_fault(struct sim *m, struct sim_site *s)
 		sim_host_dies(m, s, some_time(m));
 		break;
 	case 8:
+		s->unguarded_until = m->now + some_time(m);
+		break;
+	case 9:
 		if (sim_chance(m, 10))
 			lose_files(m, s);
 		break;
@@ -495,6 +500,7 @@ mend(struct sim *m)
 		s->server_dead = false;
 		s->stopped_until = 0;
 		s->suspended_until = 0;
+		s->unguarded_until = 0;
 		if (!s->process_up && s->restart_at > m->now &&
 		    s->restart_at != SIM_FAR_AWAY)
 			s->restart_at = s->powered_off_until > m->now

@@ -39,7 +39,8 @@ struct sim_site {
 	int64_t powered_off_until; /* by the hook; 0: not */
 	/* The watcher process. */
 	bool process_up;
-	int64_t stopped_until; /* SIGSTOP; 0: not */
+	int64_t stopped_until;	 /* SIGSTOP; 0: not */
+	int64_t unguarded_until; /* no watchdog; 0: it is there */
 	uint64_t process;
 	int64_t started; /* true time */
 	int64_t next_look, next_beat, restart_at;
@@ -88,7 +89,7 @@ struct sim {
 	unsigned int loss_percent, double_percent, crash_percent;
 	int64_t delay_us;
 	bool calm; /* no more faults */
-	bool promotable;
+	bool promotable, proved;
 	/* The oracle. */
 	bool exempt;	 /* an operator's explicit order is in force */
 	bool files_lost; /* in this episode */
@@ -399,6 +400,8 @@ sim_facts(struct sim *m, struct sim_site *s, struct decide_facts *f)
 	f->rpo_us = 3 * SIM_S;
 	f->since_automatic_us = DECIDE_NEVER;
 	f->hook = s->hook;
+	f->proved = m->proved;
+	f->guarded = s->unguarded_until <= m->now;
 	f->server = s->server_dead ? WATCH_DEAD
 	    : s->running	   ? WATCH_ALIVE
 				   : WATCH_DOWN;
@@ -419,6 +422,8 @@ sim_check_promotion(struct sim *m, struct sim_site *s)
 		sim_violation(m, "promoted itself without a fence");
 	if (m->fence != FENCE_HOOK && !m->witness)
 		sim_violation(m, "promoted itself without a witness");
+	if (!m->proved)
+		sim_violation(m, "promoted itself with a fence unproved");
 	if (!m->promotable)
 		sim_violation(m, "promoted what is not promotable");
 	if (s->role.canceled)

@@ -146,6 +146,7 @@ standby(enum record_fence fence, bool witness)
 	f.path_us[0] = 0;
 	f.witness = witness;
 	f.promotable = true;
+	f.proved = f.guarded = role.peer_proved = true;
 	f.rpo_us = 2 * S;
 	f.since_automatic_us = -1;
 	f.allow_loss_us = -1;

@@ -22,7 +22,8 @@ package Kura::Roles;
 #	$r->isolate('tokyo')	no other site hears it; ->join_again('tokyo')
 #	$r->wait_with_one_writer(NAME, CODE)	two checks: CODE comes true, and
 #				never do two servers take writes meanwhile
-#	$r->lose('tokyo')	its server and its daemon are killed
+#	$r->lose('tokyo')	its server, its daemon, its watchdog are killed
+#	$r->watchdogs('tokyo')	pids of those that run
 #	$r->events('osaka')	what its daemon has logged
 #	$r->told('osaka', RE, NAME)	one check: it logs what RE matches
 
@@ -53,7 +54,10 @@ sub new
 		bindir => $primary->bindir, dir => $dir,
 		port => Kura::free_port(), pgdata => "$dir/data", tcp => 0,
 		in => [] }, 'Kura::Cluster';
-	Kura::at_end(sub { $self->{standby}->kill9 });
+	Kura::at_end(sub {
+		$self->{standby}->kill9;
+		kill('KILL', map { $self->watchdogs($_) } qw(tokyo osaka));
+	});
 	$sites->site('tokyo')->cluster('main', %both, role => 'primary',
 		conninfo => $primary->conninfo . ($arg{more} // ''),
 		pgdata => $primary->pgdata,
@@ -258,11 +262,24 @@ sub wait_with_one_writer
 	return Test::More::is($two, 0, "$what: never two that take writes");
 }
 
+# By their command lines: a daemon may have left it.
+sub watchdogs
+{
+	my ($self, $name) = @_;
+	my $page = $self->site($name)->dir;
+
+	return grep {
+		my $line = eval { Kura::slurp("/proc/$_/cmdline") } // '';
+		$line =~ /pgkura-fence\0/ && index($line, "\0$page/") >= 0;
+	} map { m{(\d+)$} ? $1 : () } glob('/proc/[0-9]*');
+}
+
 sub lose
 {
 	my ($self, $name) = @_;
 
 	$self->sites->kill9($name);
+	kill('KILL', $self->watchdogs($name));
 	$self->server($name)->kill9;
 	return;
 }
