@@ -45,7 +45,7 @@ say_stopped(int64_t after_us)
 	char line[200];
 	int n = snprintf(line, sizeof(line),
 	    FENCE_NAME ": the lease ended and nobody prolonged it: the server "
-		       "was killed, and gone %ld ms after the end\n",
+		       "was stopped, and gone %ld ms after the end\n",
 	    (long)(after_us / MS));
 
 	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0)
@@ -186,6 +186,7 @@ enforce(struct loop *l, int64_t now_us, int64_t until_us)
 	if (now_us >= until_us - fence_get(&page->kill_us)) {
 		kill_now(l, now_us);
 	} else if (!l->quit) {
+		l->stopping = prey_lives(&l->server);
 		prey_quit(&l->server);
 		l->quit = true;
 	}

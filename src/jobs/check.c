@@ -187,6 +187,7 @@ check_run(const struct settings *s, const struct cluster_settings *c,
 	check_receiver(&k);
 	check_lineage(&k);
 	check_link(&k);
+	check_fence(&k, true);
 	repo_close(k.repo);
 	return child_check_stop(e);
 }

@@ -38,6 +38,10 @@ void check_connect(struct check *k); /* and what the server says */
 /* ---- check_link.c: other sites ---- */
 void check_link(struct check *k);
 
+/* ---- check_fence.c: what keeps an old primary from writing.  run: run the test
+ * of a hook, else say what the rule's last one said ---- */
+void check_fence(struct check *k, bool run);
+
 /* ---- check_server.c: over k->session ---- */
 void check_server(struct check *k);
 void check_slot_lost(struct check *k, struct session *sql);

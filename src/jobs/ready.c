@@ -28,5 +28,6 @@ ready_run(const struct settings *s, const struct cluster_settings *c,
 	ready_look_at_data(&r);
 	ready_look_at_machine(&r);
 	ready_look_at_drill(&r);
+	check_fence(&r.k, false);
 	return child_check_stop(e);
 }
