@@ -79,6 +79,7 @@ check_hook(struct check *k, bool run)
 	AUTO_JSON json_t *shown = rule_shown(k->settings, k->cluster);
 	struct err e = ERR_INIT;
 	struct rule_sites sites;
+	const char *why;
 
 	if (fence_test_file(k->cluster, &e) == -1 ||
 	    rule_sites(k->settings, k->cluster, &sites, &e) == -1 ||
@@ -90,12 +91,10 @@ check_hook(struct check *k, bool run)
 		    e.text);
 		return;
 	}
-	if (!run && shown != NULL &&
-	    !json_is_true(json_object_get(shown, "fence_proved")))
+	why = json_string_value(json_object_get(shown, "fence_unproved"));
+	if (!run && why != NULL && why[0] != '\0')
 		check_say(k, missing(k), "fence hook",
-		    "\"pgkura check\" runs the test again.", "%s",
-		    json_string_value(
-			json_object_get(shown, "fence_unproved")));
+		    "\"pgkura check\" runs the test again.", "%s", why);
 	else
 		check_say(k, CHECK_OK, "fence hook", NULL,
 		    "\"%s\" has passed its test", k->cluster->fence_hook);
