@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "jobs/check_int.h"
+#include "pg/syncnames.h"
 
 /* A setting as text; NULL when this role may not see it.  The caller frees. */
 static char *
@@ -166,10 +167,19 @@ check_synchronous(struct check *k)
 {
 	AUTO_FREE char *names = setting(k, "synchronous_standby_names");
 	const char *me = k->cluster->application_name;
+	enum syncnames judged;
 
 	if (names == NULL || me == NULL)
 		return;
-	if (strstr(names, me) == NULL) {
+	judged = syncnames_judge(names, me);
+	if (judged == SYNCNAMES_OTHERS && k->cluster->wal_ack == WAL_ACK_REMOTE)
+		check_say(k, CHECK_WARNING, "synchronous commit",
+		    "Make commits wait for all that are named: "
+		    "\"FIRST 2 (a, b)\", without \"*\".",
+		    "another standby may stand in for \"%s\": what the other "
+		    "site lacks is not proved to be nothing",
+		    me);
+	if (judged == SYNCNAMES_ABSENT || judged == SYNCNAMES_MALFORMED) {
 		if (k->cluster->wal_ack == WAL_ACK_REMOTE)
 			check_say(k, CHECK_WARNING, "synchronous commit",
 			    "Name the receiver (application_name) in "
@@ -182,7 +192,7 @@ check_synchronous(struct check *k)
 		check_say(k, CHECK_FAULT, "synchronous_commit",
 		    "Use synchronous_commit = on (it waits for our flush).",
 		    "remote_apply waits for a receiver that never applies");
-	else
+	else if (judged == SYNCNAMES_WAITS)
 		check_say(k, CHECK_OK, "synchronous commit", NULL,
 		    "waits for \"%s\": no acknowledged commit is lost", me);
 }

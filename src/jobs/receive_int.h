@@ -83,6 +83,7 @@ struct receive_status {
 	const char *ack;       /* "local", "remote", "degraded" */
 	uint64_t remote_lsn;   /* durable at another site; LSN_NONE */
 	int64_t safe_until_us; /* remote_ack.h */
+	const char *ack_wait;  /* does the server wait for it */
 	int64_t written_us;    /* CLOCK_BOOTTIME */
 };
 

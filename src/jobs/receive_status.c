@@ -71,6 +71,8 @@ put_all(json_t *j, const struct receive_status *st)
 		json_set_str(j, "ack", st->ack);
 		put_lsn(j, "remote", st->remote_lsn);
 		put_time(j, "ack_safe_until_boot_us", st->safe_until_us);
+		if (st->ack_wait != NULL)
+			json_set_str(j, "ack_wait", st->ack_wait);
 	}
 	put_time(j, "updated_us", clock_now_us());
 	put_time(j, "connected_us", st->connected_us);

@@ -74,6 +74,7 @@ limit_remote(struct stream *s, uint64_t flushed)
 	st->ack = a->degraded ? "degraded" : "remote";
 	st->remote_lsn = a->lsn;
 	st->safe_until_us = a->safe_until_us;
+	st->ack_wait = remote_ack_wait_text(a->wait);
 	return flushed;
 }
 

@@ -13,7 +13,10 @@
 
 #define MESSAGE_BYTES 16
 #define MAGIC	      0x6b63616bu /* "kack" */
+#define MAGIC_WAIT    0x6b776974u /* "kwit" */
 #define NEVER	      INT64_MAX
+/* What was not seen for so long is not known any more. */
+#define UNSEEN_US (30 * CLOCK_SECOND_US)
 
 static char *
 path_of(const struct settings *s, const struct cluster_settings *c)
@@ -32,7 +35,10 @@ remote_ack_begin(struct remote_ack *a, const struct settings *s,
 	a->fd = local_listen(a->path, SOCK_DGRAM, 0600, e);
 	if (a->fd == -1)
 		free(steal_ptr(&a->path));
-	return a->fd == -1 ? -1 : 0;
+	if (a->fd == -1)
+		return -1;
+	a->watch = remote_ack_watch(s, c);
+	return 0;
 }
 
 void
@@ -40,10 +46,22 @@ remote_ack_end(struct remote_ack *a)
 {
 	if (a->fd == -1)
 		return;
+	remote_ack_watch_end(a->watch);
 	(void)unlink(a->path);
 	free(steal_ptr(&a->path));
 	(void)close(a->fd);
 	a->fd = -1;
+}
+
+static void
+take_wait(struct remote_ack *a, enum remote_ack_wait wait, uint64_t end)
+{
+	if (wait == REMOTE_ACK_WAITS && a->wait != REMOTE_ACK_WAITS) {
+		a->wait_lsn = end;
+		a->covered = false;
+	}
+	a->wait = wait;
+	a->wait_us = clock_boot_us();
 }
 
 static void
@@ -54,6 +72,10 @@ take_messages(struct remote_ack *a)
 	uint64_t lsn;
 
 	while (recv(a->fd, m, sizeof(m), MSG_TRUNC) == MESSAGE_BYTES) {
+		if (le32_get(m) == MAGIC_WAIT &&
+		    le32_get(m + 4) <= REMOTE_ACK_COMMIT)
+			take_wait(a, (enum remote_ack_wait)le32_get(m + 4),
+			    le64_get(m + 8));
 		if (le32_get(m) != MAGIC)
 			continue;
 		timeline = le32_get(m + 4);
@@ -91,6 +113,44 @@ restore(struct remote_ack *a)
 	    "cluster", a->cluster->name, "from", lsn_text(a->lsn, at), NULL);
 }
 
+const char *
+remote_ack_wait_text(enum remote_ack_wait w)
+{
+	static const char *const texts[] = {
+		[REMOTE_ACK_UNSEEN] =
+		    "it is not known whether commits wait for the receiver",
+		[REMOTE_ACK_WAITS] = "commits wait for the receiver",
+		[REMOTE_ACK_UNNAMED] =
+		    "no commit waits: synchronous_standby_names lacks the receiver",
+		[REMOTE_ACK_OTHERS] =
+		    "another standby may stand in for the receiver in "
+		    "synchronous_standby_names",
+		[REMOTE_ACK_COMMIT] = "no commit waits: synchronous_commit",
+	};
+
+	return texts[w];
+}
+
+/* Whether the promise may be made at all. */
+static bool
+server_waits(struct remote_ack *a, uint64_t there, int64_t now_us)
+{
+	if (a->wait != REMOTE_ACK_UNSEEN && now_us - a->wait_us > UNSEEN_US)
+		a->wait = REMOTE_ACK_UNSEEN;
+	if (a->wait != a->told) {
+		log_event(a->wait == REMOTE_ACK_WAITS ? LOG_LEVEL_INFO
+						      : LOG_LEVEL_WARNING,
+		    a->wait == REMOTE_ACK_WAITS ? "wal_ack_waited_for"
+						: "wal_ack_unproved",
+		    remote_ack_wait_text(a->wait), "cluster", a->cluster->name,
+		    NULL);
+		a->told = a->wait;
+	}
+	if (there != LSN_NONE && there >= a->wait_lsn)
+		a->covered = true;
+	return a->wait == REMOTE_ACK_WAITS && a->covered;
+}
+
 uint64_t
 remote_ack_limit(struct remote_ack *a, uint32_t timeline, uint64_t local_lsn)
 {
@@ -112,7 +172,9 @@ remote_ack_limit(struct remote_ack *a, uint32_t timeline, uint64_t local_lsn)
 	if (!a->degraded && timeout_us > 0 && a->waiting_us != 0 &&
 	    now_us - a->waiting_us >= timeout_us)
 		degrade(a);
-	if (!a->degraded)
+	if (!server_waits(a, there, now_us))
+		a->safe_until_us = 0;
+	else if (!a->degraded)
 		a->safe_until_us = timeout_us <= 0
 		    ? NEVER
 		    : (a->waiting_us == 0 ? now_us : a->waiting_us) +
@@ -128,9 +190,9 @@ remote_ack_waits(const struct remote_ack *a)
 	return a->fd != -1 && a->waiting_us != 0 && !a->degraded;
 }
 
-void
-remote_ack_tell(const struct settings *s, const struct cluster_settings *c,
-    uint32_t timeline, uint64_t lsn)
+static void
+tell(const struct settings *s, const struct cluster_settings *c, uint32_t magic,
+    uint32_t word, uint64_t lsn)
 {
 	AUTO_FREE char *path = path_of(s, c);
 	AUTO_FD int fd = -1;
@@ -141,8 +203,22 @@ remote_ack_tell(const struct settings *s, const struct cluster_settings *c,
 	    local_address(&to, path, NULL) == -1 ||
 	    (fd = local_socket(SOCK_DGRAM, NULL)) == -1)
 		return;
-	le32_put(m, MAGIC);
-	le32_put(m + 4, timeline);
+	le32_put(m, magic);
+	le32_put(m + 4, word);
 	le64_put(m + 8, lsn);
 	(void)sendto(fd, m, sizeof(m), 0, (struct sockaddr *)&to, sizeof(to));
+}
+
+void
+remote_ack_tell(const struct settings *s, const struct cluster_settings *c,
+    uint32_t timeline, uint64_t lsn)
+{
+	tell(s, c, MAGIC, timeline, lsn);
+}
+
+void
+remote_ack_tell_wait(const struct settings *s, const struct cluster_settings *c,
+    enum remote_ack_wait wait, uint64_t end)
+{
+	tell(s, c, MAGIC_WAIT, wait, end);
 }

@@ -17,14 +17,28 @@
  * degraded, and what the receiver says of it, the courier tells the other site;
  * so that one knows for how long "nothing acknowledged is lost" holds without
  * hearing anything (accept.c).
+ *
+ * There is a promise only while the server makes every commit wait for the
+ * receiver (remote_ack_watch.c looks each 10 s), and once the other site has all
+ * that was written before it did.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/auto.h"
 #include "base/err.h"
 #include "conf/settings.h"
+
+/* Does the server wait? */
+enum remote_ack_wait {
+	REMOTE_ACK_UNSEEN, /* not seen, or not for too long */
+	REMOTE_ACK_WAITS,
+	REMOTE_ACK_UNNAMED, /* synchronous_standby_names lacks the receiver */
+	REMOTE_ACK_OTHERS,  /* ... lets another stand in */
+	REMOTE_ACK_COMMIT   /* synchronous_commit does not ask for it */
+};
 
 struct remote_ack {
 	int fd;	    /* -1: wal_ack = local */
@@ -35,6 +49,12 @@ struct remote_ack {
 	bool degraded;
 	int64_t waiting_us; /* since when without progress; 0 nothing waits */
 	int64_t safe_until_us;
+	pid_t watch; /* who looks at the server; 0: nobody */
+	enum remote_ack_wait wait;
+	int64_t wait_us;   /* when that was seen last */
+	uint64_t wait_lsn; /* what lies before was not waited for */
+	bool covered;	   /* the other site has that too */
+	enum remote_ack_wait told;
 };
 
 int remote_ack_begin(struct remote_ack *a, const struct settings *s,
@@ -49,5 +69,16 @@ bool remote_ack_waits(const struct remote_ack *a);
 /* The courier's side: tell the receiver, if one runs and wants to know. */
 void remote_ack_tell(const struct settings *s, const struct cluster_settings *c,
     uint32_t timeline, uint64_t lsn);
+
+/* "commits wait for the receiver", ... */
+const char *remote_ack_wait_text(enum remote_ack_wait w);
+/* As seen by who looks at the server: end is where its WAL ended then. */
+void remote_ack_tell_wait(const struct settings *s,
+    const struct cluster_settings *c, enum remote_ack_wait wait, uint64_t end);
+
+/* ---- remote_ack_watch.c ---- */
+pid_t
+remote_ack_watch(const struct settings *s, const struct cluster_settings *c);
+void remote_ack_watch_end(pid_t pid);
 
 #endif /* !JOBS_REMOTE_ACK_H */

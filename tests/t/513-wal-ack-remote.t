@@ -94,4 +94,38 @@ ok(Kura::wait_until(sub { return scalar events('wal_ack_restored') }, 90),
 ok(Kura::wait_until(sub { return defined proved() }, 30),
 	'and that is proved again');
 is($primary->psql('SELECT count(*) FROM t'), '22', 'no commit was lost');
+
+# ---- the server no longer waits ----
+
+sub names
+{
+	my ($value) = @_;
+
+	$primary->psql("ALTER SYSTEM SET synchronous_standby_names = '$value'");
+	$primary->psql('SELECT pg_reload_conf()');
+	return;
+}
+
+my $unproved = events('wal_ack_unproved');
+
+names('');
+ok(Kura::wait_until(sub { return !defined proved() }, 60),
+	'a server that does not wait any more: nothing is proved');
+ok(Kura::wait_until(sub { return events('wal_ack_unproved') > $unproved }, 30),
+	'which is an event');
+names('other, kura');
+$primary->wait_for('SELECT count(*) = 1 FROM pg_stat_replication'
+	. ' WHERE application_name = \'kura\' AND sync_state = \'sync\'');
+ok(Kura::wait_until(sub {
+	return Kura::slurp($tokyo->state . '/main/receiver.json') =~ /stand in/;
+}, 60), 'one that waits for whoever of two is there is seen');
+ok(!defined proved(), 'and proves nothing');
+$primary->psql('INSERT INTO t VALUES (102)');
+names('kura');
+ok(Kura::wait_until(sub { return defined proved() }, 60),
+	'it is proved again when it waits again');
+$primary->psql('ALTER SYSTEM SET synchronous_commit = local');
+$primary->psql('SELECT pg_reload_conf()');
+ok(Kura::wait_until(sub { return !defined proved() }, 60),
+	'synchronous_commit = local proves nothing either');
 done_testing();
