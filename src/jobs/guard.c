@@ -23,8 +23,8 @@
 #include "jobs/rule.h"
 
 #define THERE_US     CLOCK_SECOND_US /* its beats are 20 ms apart */
-#define HANGS_US     (5 * CLOCK_SECOND_US)
-#define AGAIN_US     CLOCK_SECOND_US
+#define HANGS_US     (2 * CLOCK_SECOND_US)
+#define AGAIN_US     (CLOCK_SECOND_US / 2)
 #define FOLDERS_US   CLOCK_SECOND_US
 #define COMM_BYTES   64
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"

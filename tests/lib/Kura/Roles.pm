@@ -7,6 +7,7 @@ package Kura::Roles;
 #		witness => 1,
 #		cluster => { KEY => VALUE... },	# more of [cluster main], at both
 #		tokyo => {...}, osaka => {...},	# ... at one
+#		peer => {...},			# of each other site
 #		conf => {...},			# of the server
 #		more => ' connect_timeout=2');	# of the primary's conninfo
 #	$r->site('osaka')	its Kura::Site; ->sites the Kura::Sites
@@ -24,6 +25,8 @@ package Kura::Roles;
 #				never do two servers take writes meanwhile
 #	$r->lose('tokyo')	its server, its daemon, its watchdog are killed
 #	$r->watchdogs('tokyo')	pids of those that run
+#	$r->processes('tokyo')	of pgkurad and all that it has started, but not of
+#				these, nor of the server
 #	$r->events('osaka')	what its daemon has logged
 #	$r->told('osaka', RE, NAME)	one check: it logs what RE matches
 
@@ -43,7 +46,8 @@ sub new
 		conf => { max_slot_wal_keep_size => '1GB',
 			%{ $arg{conf} // {} } })->start;
 	my $sites = Kura::Sites->new(names => \@names, wan => $arg{wan},
-		peer => { beat_interval => '200ms', beat_misses => 5 });
+		peer => $arg{peer}
+		    // { beat_interval => '200ms', beat_misses => 5 });
 	my $dir = Kura::tempdir();
 	my $self = bless { sites => $sites, primary => $primary, n => 0,
 		%arg }, $class;
@@ -73,7 +77,7 @@ sub new
 		%{ $arg{osaka} // {} });
 	if ($arg{witness}) {
 		$sites->site('nagoya')->cluster('main',
-			votes_for => 'tokyo, osaka', lease => '3s');
+			votes_for => 'tokyo, osaka', lease => $both{lease});
 		for my $name (qw(tokyo osaka)) {
 			my $site = $sites->site($name);
 
@@ -263,16 +267,19 @@ sub wait_with_one_writer
 }
 
 # By their command lines: a daemon may have left it.
-sub watchdogs
+sub named
 {
-	my ($self, $name) = @_;
-	my $page = $self->site($name)->dir;
+	my ($self, $name, $program) = @_;
+	my $dir = $self->site($name)->dir;
 
 	return grep {
 		my $line = eval { Kura::slurp("/proc/$_/cmdline") } // '';
-		$line =~ /pgkura-fence\0/ && index($line, "\0$page/") >= 0;
+		$line =~ /$program\0/ && index($line, "\0$dir/") >= 0;
 	} map { m{(\d+)$} ? $1 : () } glob('/proc/[0-9]*');
 }
+
+sub watchdogs { return named(@_, 'pgkura-fence'); }
+sub processes { return named(@_, 'pgkurad'); }
 
 sub lose
 {
