@@ -267,11 +267,12 @@ const struct option settings_options[] = {
 	    "fence = lease, or fence = hook, the same at both sites; what lacks "
 	    "leaves an alarm with the command to type." },
 	{ "hold", CLUSTER(hold_us), .type = OPTION_INTERVAL,
-	    .min = MINUTE_US / 60, .max = 7 * DAY_US, .initial = "10min",
+	    .min = 0, .max = 7 * DAY_US, .initial = "10min",
 	    .example = "2min",
 	    .what = "Automatic failover begins when the primary's site has been "
 	    "silent for so long after it was found silent; \"pgkura failover "
-	    "--confirm\" ends this time, --cancel the failover." },
+	    "--confirm\" ends this time, --cancel the failover.  0s for two "
+	    "sites in one building." },
 	{ "lease", CLUSTER(lease_us), .type = OPTION_INTERVAL,
 	    .min = 3 * (MINUTE_US / 60), .max = 3 * MINUTE_US,
 	    .initial = "60s", .example = "30s",

@@ -110,15 +110,22 @@ tell_events(struct rule *r)
 		{ EVENT_TAKING, LOG_LEVEL_ERROR, "taking",
 		    "this site takes over" },
 	};
-	char left[CLOCK_TEXT_BYTES];
+	char left[CLOCK_TEXT_BYTES], detection[CLOCK_TEXT_BYTES];
 	size_t i;
 
-	(void)clock_interval(r->verdict.hold_left_us, left);
-	for (i = 0; i < COUNT_OF(events); i++)
-		if ((r->verdict.events & events[i].bit) != 0)
-			rule_event(r, events[i].level, events[i].event,
-			    events[i].message, "left",
-			    events[i].bit == EVENT_HOLD_BEGINS ? left : NULL);
+	(void)clock_interval(r->settings.hold_us, left);
+	(void)clock_interval(decide_detect_us(&r->settings), detection);
+	for (i = 0; i < COUNT_OF(events); i++) {
+		bool silent = events[i].bit == EVENT_PEER_SILENT;
+
+		if ((r->verdict.events & events[i].bit) == 0)
+			continue;
+		rule_event(r, events[i].level, events[i].event,
+		    events[i].message, silent ? "detection" : "left",
+		    silent				     ? detection
+			: events[i].bit == EVENT_HOLD_BEGINS ? left
+							     : NULL);
+	}
 	if ((r->verdict.events & EVENT_TAKING) != 0)
 		r->hook = HOOK_NOT_RUN;
 }
@@ -374,6 +381,9 @@ reap(struct rule *r, int64_t now_us)
 			    e->kind == ERR_NONE ? r->task.result : e->text,
 			    e->hint);
 		break;
+	case WORK_STOP_FAST:
+		r->look_after_us = now_us;
+		break;
 	case WORK_STOP_NOW:
 		r->look = (struct rule_look){ .boot_us = now_us };
 		r->look_after_us = now_us;
@@ -480,6 +490,7 @@ rule_open(struct rule *r, struct err *e)
 			    r->s->runtime_dir, r->sites.names[seat]);
 	decide_start(&r->decide);
 	watch_start(&r->watch);
+	r->look_after_us = clock_boot_us();
 	r->told_state = DECIDE_CONFLICT;
 	r->ack_until_us = -1;
 	r->rpo_us = -1;

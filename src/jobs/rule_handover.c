@@ -239,9 +239,7 @@ judge_abort(struct rule *r, const struct handover_step *st)
 		    r->order.begun ? "the switchover is aborted"
 				   : "no switchover is under way",
 		    "");
-	else if (st->abortable)
-		r->order.begun = true;
-	else
+	else if (!st->abortable)
 		rule_order_end(r, "refused",
 		    "the term was given: only the taker goes on", "");
 }
@@ -364,6 +362,16 @@ answer_asked(struct rule *r, int64_t now_us)
 		r->asked.us = 0;
 }
 
+/* What was seen before the server was stopped, or before this process began,
+ * does not say whether it runs. */
+static bool
+needs_look(const struct rule *r)
+{
+	return r->look.boot_us < r->look_after_us &&
+	    (r->role.handover == HANDOVER_ANNOUNCED ||
+		r->role.handover == HANDOVER_STOPPED);
+}
+
 void
 rule_handover_step(struct rule *r, int64_t now_us)
 {
@@ -371,7 +379,7 @@ rule_handover_step(struct rule *r, int64_t now_us)
 	struct handover_facts f;
 	bool at_standby;
 
-	if (!r->has_role)
+	if (!r->has_role || needs_look(r))
 		return;
 	at_standby = r->order.kind == RULE_ORDER_SWITCHOVER &&
 	    (r->order.at_standby || r->role.role == ROLE_STANDBY);
@@ -380,6 +388,8 @@ rule_handover_step(struct rule *r, int64_t now_us)
 	gather(r, now_us, &f);
 	handover_next(&f, &r->handover);
 	answer_asked(r, now_us);
+	if (r->order.kind == RULE_ORDER_ABORT && r->handover.abortable)
+		r->order.begun = true;
 	if (r->handover.act != before && r->handover.act != HANDOVER_IDLE)
 		log_event(LOG_LEVEL_INFO, "switchover_step", r->handover.why,
 		    "cluster", r->c->name, "step",

@@ -266,8 +266,11 @@ count_down(struct decide_look *l, enum decide_reason obstacle)
 		d->hold_us = f->now_us;
 		out->events |= EVENT_HOLD_BEGINS;
 	}
+	/* For the rest of this silence: hook and votes take longer than a look. */
+	if (f->order == ORDER_CONFIRM && obstacle == REASON_NONE)
+		d->hold_us = f->now_us - l->s->hold_us - 1;
 	out->hold_left_us = d->hold_us + l->s->hold_us - f->now_us;
-	if (out->hold_left_us < 0 || f->order == ORDER_CONFIRM)
+	if (out->hold_left_us < 0)
 		out->hold_left_us = 0;
 	prepare_command(l,
 	    obstacle == REASON_NO_WITNESS ||

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # Both sites went on after a failover: the histories are shown, nothing gives way
 # without an order; then the old primary's WAL is kept, only blocks that differ are
-# written, and it follows.  PA11.
+# written, and it follows; then the roles go home.  PA11, PA12, PG6.
 
 use strict;
 use warnings;
@@ -65,9 +65,9 @@ $r->wait_for('the old primary following', sub {
 		'SELECT coalesce(max(a), 0) || \' of \' || count(*) FROM t');
 	return $status == 0 && $rows eq '15 of 15';
 }, 120);
-ok(1, 'it follows the new history');
+ok(1, 'PG6: it follows the new history, with what was written there');
 is($r->primary->psql('SELECT count(*) FROM t WHERE a > 1000'), '0',
-	'what only it had has left the cluster');
+	'PG6: what only it had has left the cluster');
 my $wal = $tokyo->json('wal', 'list', 'main');
 ok((grep { $_->{timeline} == 1 } @{ $wal->{spans} }),
 	'and is kept as WAL of the old timeline') or diag(explain($wal));
@@ -77,11 +77,13 @@ $r->one_writer('afterwards');
 
 $r->insert($r->standby);
 $r->wait_promotable('tokyo');
-$tokyo->pgkura_ok('switchover home', 'switchover', 'main', '--to=tokyo',
+$tokyo->pgkura_ok('PA12: home with one command, right after the failback',
+	'switchover', 'main', '--to=tokyo',
 	'--yes')
     or diag($r->events('tokyo'), $r->events('osaka'));
 $r->wait_server('tokyo');
-is($r->rows($r->primary), '16 of 16', 'with everything');
+is($r->rows($r->primary), '16 of 16',
+	'PA12, PG6: with all that was written at the other site');
 $r->one_writer('at home');
 $r->sites->stop($_) for qw(tokyo osaka);
 done_testing();

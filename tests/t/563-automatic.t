@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # Automatic failover with a witness and a lease: the primary's site is lost, or
 # only cut off; at no time do two servers take writes.
-# HD3 with a witness, PA16, PA19, PA23, PB4.
+# HD3 with a witness, PA16, PA19-PA21, PA23, PB4.
 
 use strict;
 use warnings;
@@ -32,7 +32,7 @@ $r->wait_for('osaka alone', sub {
 	($r->role('osaka')->{now}{state} // '') =~ /alarm|hold|taking/
 });
 $r->insert($r->primary) for 1 .. 5;
-ok(!$r->writes('osaka'), 'a standby that is alone promotes nothing');
+ok(!$r->writes('osaka'), 'PA20: a standby that is alone promotes nothing');
 ok($r->writes('tokyo'), 'the primary goes on, with the witness');
 $r->join_again('osaka');
 $r->wait_state('osaka', 'normal');
@@ -41,7 +41,7 @@ $r->wait_there;
 # ---- HD3, PB4: the primary's site is lost ----
 
 $r->lose('tokyo');
-$r->wait_with_one_writer('the standby takes over by itself',
+$r->wait_with_one_writer('PA19: the standby takes over by itself',
 	sub { $r->writes('osaka') });
 is($r->rows($r->standby), '5 of 5', 'with all that was reported durable there');
 $r->told('osaka', qr/hold_begins.*taking.*promotion_done/s,
@@ -58,14 +58,14 @@ $tokyo->pgkura_ok('it is made a standby', 'failback', 'main', '--give-way',
     or diag($r->events('tokyo'));
 $r->wait_promotable('tokyo');
 
-# ---- PA16, PA23: the primary is cut off, and lives ----
+# ---- PA16, PA21, PA23: the primary is cut off, and lives ----
 
 $r->wait_for('osaka with a lease',
 	sub { ($r->role('osaka')->{now}{lease_left_us} // 0) > 0 });
 $r->insert($r->standby) for 1 .. 5;
 $r->wait_there('osaka', 'tokyo');
 $r->isolate('osaka');
-$r->wait_with_one_writer('a primary that is cut off stops, the other takes over',
+$r->wait_with_one_writer('PA16, PA21: one that is cut off stops, the other takes over',
 	sub { $r->writes('tokyo') });
 ok(!$r->writes('osaka'), 'the old one does not write');
 $r->told('osaka', qr/server_stopped/, 'and has told why');

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # Failover that is interrupted, without the daemon, without a witness or a fence,
-# held and canceled.  PA1, HD3 without a witness, PB4, RK6.
+# held and canceled.  PA1, HD3 (b), PB4.
 
 use strict;
 use warnings;
@@ -23,9 +23,9 @@ subtest 'automatic without a witness and a fence stays at an alarm' => sub {
 	$r->lose('tokyo');
 	$r->wait_state('osaka', 'alarm');
 	sleep 3;	# longer than the hold
-	ok(!$r->writes('osaka'), 'nothing is promoted');
+	ok(!$r->writes('osaka'), 'PA1: nothing is promoted');
 	my $now = $r->role('osaka')->{now};
-	like($now->{reason}, qr/no witness/, 'it says why');
+	like($now->{reason}, qr/no witness/, 'PA1: it says why');
 	like($now->{command}, qr/^pgkura failover main/, 'and what to type');
 	$r->wait_for('the alarm', sub {
 		my $status = $r->status('osaka');
@@ -88,7 +88,7 @@ subtest 'without the daemon' => sub {
 	$r->sites->stop($_) for qw(tokyo osaka);
 };
 
-subtest 'a hook is the fence; the hold is canceled and confirmed' => sub {
+subtest 'a hook is the fence; the hold is canceled' => sub {
 	my $dir = Kura::tempdir();
 
 	Kura::write_file("$dir/fence",
@@ -106,7 +106,7 @@ subtest 'a hook is the fence; the hold is canceled and confirmed' => sub {
 	$r->wait_state('osaka', 'hold');
 	cmp_ok($r->role('osaka')->{now}{hold_left_us}, '>', 0,
 		'the time that is left is shown');
-	$osaka->pgkura_ok('it is canceled', 'failover', 'main', '--cancel');
+	$osaka->pgkura_ok('HD3: it is canceled', 'failover', 'main', '--cancel');
 	$r->wait_state('osaka', 'canceled');
 	ok(!$r->writes('osaka'), 'and nothing happens');
 	$osaka->pgkura_ok('an order goes all the same', 'failover', 'main',

@@ -1,0 +1,218 @@
+/*
+ * When a standby finds its primary's site silent, when it takes over, and what
+ * keeps it from that: by the documented formula, in virtual time.
+ * PG4, PB1, PB5, HH3, HD3, HD4.
+ */
+
+#include "site/decide.h"
+
+#include <string.h>
+
+#include "tap.h"
+
+#define S     DECIDE_S
+#define LOOK  (S / 10)
+#define START (1000 * S)
+
+static struct decide_settings settings;
+static struct decide_facts f;
+static struct decide_verdict v;
+static struct decide d;
+static struct record_role_file role;
+static struct voter voter;
+
+/* The primary was heard last now. */
+static void
+set_up(void)
+{
+	const struct decide_settings initial = DECIDE_SETTINGS_DEFAULT;
+
+	settings = initial;
+	settings.automatic = settings.hook = true;
+	record_role_init(&role, "main", "osaka");
+	role.role = ROLE_STANDBY;
+	role.fence = FENCE_HOOK;
+	(void)memset(&f, 0, sizeof(f));
+	f.now_us = START;
+	f.self = SEAT_SECOND;
+	f.role = &role;
+	f.voter = &voter;
+	f.says[SEAT_FIRST].heard = true;
+	f.says[SEAT_FIRST].heard_us = START;
+	f.says[SEAT_FIRST].role = ROLE_PRIMARY;
+	f.says[SEAT_FIRST].server = WATCH_ALIVE;
+	f.promotable = true;
+	f.rpo_us = 3 * S;
+	f.since_automatic_us = -1;
+	decide_start(&d);
+	decide_step(&d, &settings, &f, &v);
+}
+
+static void
+look(void)
+{
+	f.now_us += LOOK;
+	if (f.rpo_us >= 0)
+		f.rpo_us += LOOK;
+	if (f.hook == HOOK_RUNNING)
+		f.hook = HOOK_OK;
+	decide_step(&d, &settings, &f, &v);
+	if (v.act == DECIDE_RUN_HOOK)
+		f.hook = HOOK_RUNNING;
+}
+
+/* How long after START the state comes; -1: not within limit_us. */
+static int64_t
+until(enum decide_state state, int64_t limit_us)
+{
+	while (f.now_us - START < limit_us) {
+		look();
+		if (v.state == state)
+			return f.now_us - START;
+	}
+	return -1;
+}
+
+static void
+detection(void)
+{
+	int64_t silent_us, promoted_us, most_us;
+
+	set_up();
+	silent_us = until(DECIDE_HOLD, 100 * S);
+	tap_ok(silent_us > 25 * S && silent_us <= 25 * S + LOOK,
+	    "PG4: 5 missed heartbeats of 5 s, and one look: %lld ms",
+	    (long long)silent_us / 1000);
+	tap_ok(v.hold_left_us == 600 * S, "HD3: then the hold of 600 s");
+	promoted_us = until(DECIDE_PROMOTE, 2000 * S);
+	most_us = decide_takeover_us(&settings, 60 * S, 0, LOOK);
+	/* The hook has returned at the next look. */
+	tap_ok(promoted_us >= 625 * S && promoted_us <= most_us + 2 * LOOK,
+	    "PB5: the takeover is bounded by the formula: %lld of %lld ms",
+	    (long long)promoted_us / 1000, (long long)most_us / 1000);
+
+	set_up();
+	settings.hold_us = 0;
+	promoted_us = until(DECIDE_PROMOTE, 2000 * S);
+	tap_ok(promoted_us > 25 * S && promoted_us <= 25 * S + 4 * LOOK,
+	    "HH3: with no hold it follows the detection: %lld ms",
+	    (long long)promoted_us / 1000);
+
+	set_up();
+	settings.beat_us = S;
+	settings.misses = 3;
+	silent_us = until(DECIDE_HOLD, 100 * S);
+	tap_ok(silent_us > 3 * S && silent_us <= 3 * S + LOOK,
+	    "PB5: other settings, the same formula: %lld ms",
+	    (long long)silent_us / 1000);
+}
+
+/* Heartbeats that are late, as from a machine that is busy. */
+static void
+late(void)
+{
+	unsigned int n, i, other = 0;
+
+	set_up();
+	for (n = 0; n < 100; n++) {
+		for (i = 0; i < 249; i++) {
+			look();
+			other += v.state != DECIDE_NORMAL;
+		}
+		f.says[SEAT_FIRST].heard_us = f.now_us;
+	}
+	tap_u64(other, 0, "PB1: each heartbeat 24.9 s late: no failover");
+}
+
+static void
+server_dead(void)
+{
+	unsigned int i, acts = 0;
+
+	set_up();
+	f.says[SEAT_FIRST].server = WATCH_DEAD;
+	for (i = 0; i < 100000; i++) {
+		f.says[SEAT_FIRST].heard_us = f.now_us;
+		look();
+		acts += v.act != DECIDE_NOTHING;
+	}
+	tap_ok(acts == 0 && v.state == DECIDE_SERVER_DEAD,
+	    "HD4: a server that is dead at a site that lives: never by itself");
+	tap_ok(strncmp(v.command, "pgkura failover main", 20) == 0,
+	    "... but with one command: %s", v.command);
+}
+
+static void
+loss(void)
+{
+	set_up();
+	settings.rpo_limit_us = 60 * S;
+	tap_ok(until(DECIDE_PROMOTE, 2000 * S) > 0 && f.rpo_us > 600 * S,
+	    "rpo_limit is judged at the loss of contact, not after the hold");
+	set_up();
+	settings.rpo_limit_us = 2 * S;
+	(void)until(DECIDE_PROMOTE, 2000 * S);
+	tap_ok(v.state == DECIDE_ALARM && v.reason == REASON_LOSS,
+	    "more than rpo_limit then: %s", decide_reason_text(v.reason));
+	f.order = ORDER_CONFIRM;
+	look();
+	tap_ok(v.state == DECIDE_ALARM && v.order_done,
+	    "... and confirm does not change that");
+	set_up();
+	settings.rpo_limit_us = 60 * S;
+	f.rpo_us = -1;
+	tap_ok(until(DECIDE_PROMOTE, 2000 * S) == -1 &&
+		v.reason == REASON_LOSS_UNKNOWN,
+	    "with a limit, what is not known is too much");
+}
+
+static void
+orders(void)
+{
+	int64_t at_us;
+
+	set_up();
+	(void)until(DECIDE_HOLD, 100 * S);
+	at_us = f.now_us;
+	f.order = ORDER_CONFIRM;
+	look();
+	f.order = ORDER_NONE;
+	(void)until(DECIDE_PROMOTE, 2000 * S);
+	tap_ok(v.state == DECIDE_PROMOTE && f.now_us - at_us <= 4 * LOOK,
+	    "HD3: confirm ends the hold at once, said once");
+	set_up();
+	(void)until(DECIDE_HOLD, 100 * S);
+	f.order = ORDER_CONFIRM;
+	look();
+	f.order = ORDER_NONE;
+	f.says[SEAT_FIRST].heard_us = f.now_us;
+	look();
+	tap_ok(v.state == DECIDE_NORMAL, "... a sign of life ends that, too");
+	at_us = f.now_us;
+	(void)until(DECIDE_PROMOTE, 4000 * S);
+	tap_ok(f.now_us - at_us > 620 * S, "... and the next silence is held");
+	set_up();
+	role.canceled = true;
+	tap_ok(until(DECIDE_PROMOTE, 100000 * S) == -1 &&
+		v.state == DECIDE_CANCELED,
+	    "HD3: cancel holds for ever");
+	set_up();
+	(void)until(DECIDE_HOLD, 100 * S);
+	f.hook = HOOK_FAILED;
+	f.order = ORDER_CONFIRM;
+	look();
+	tap_ok(v.state == DECIDE_ALARM && v.reason == REASON_HOOK_FAILED,
+	    "a fence hook that failed proves nothing: %s",
+	    decide_reason_text(v.reason));
+}
+
+int
+main(void)
+{
+	detection();
+	late();
+	server_dead();
+	loss();
+	orders();
+	return tap_done();
+}
