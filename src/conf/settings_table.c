@@ -291,13 +291,16 @@ const struct option settings_options[] = {
 	    .words = fences, .initial = "none", .example = "lease",
 	    .what = "What keeps an old primary from writing.  lease: the server "
 	    "runs only while this site has a lease from the witness or the other "
-	    "site, and pgkurad stops it when the lease ends.  hook: fence_hook "
-	    "has returned 0." },
+	    "site; pgkurad stops it before the lease ends, and a watchdog of its "
+	    "own (pgkura-fence) when pgkurad does not.  hook: fence_hook has "
+	    "returned 0." },
 	{ "fence_hook", CLUSTER(fence_hook), .type = OPTION_PATH,
 	    .example = "/etc/pgkura/fence",
 	    .what = "Program that makes sure that the other site's server does "
 	    "not write (power switch, hypervisor, storage), run with the "
-	    "cluster and that site as arguments; 0 is the proof." },
+	    "cluster and that site as arguments; 0 is the proof.  With "
+	    "PGKURA_FENCE=test in its environment it must do all but that, and "
+	    "return 0 when it could: it is tested so now and again." },
 	{ "fence_hook_timeout", CLUSTER(fence_hook_timeout_us),
 	    .type = OPTION_INTERVAL, .min = MINUTE_US / 60, .max = DAY_US,
 	    .initial = "60s", .example = "5min",
