@@ -23,6 +23,10 @@ my $r = Kura::Roles->new(major => $major, witness => 1,
 $r->wait_role('nagoya', 'witness');
 $r->wait_for('a lease',
 	sub { ($r->role('tokyo')->{now}{lease_left_us} // 0) > 0 });
+$r->wait_for('a proof of the fence at both sites', sub {
+	my $now = $r->role('osaka')->{now};
+	return $now->{fence_proved} && $now->{peer_fence_proved};
+});
 
 # ---- PB1: all processors are busy ----
 

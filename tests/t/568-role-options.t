@@ -18,14 +18,18 @@ my $dir = Kura::tempdir();
 
 chmod 0777, $dir;
 Kura::write_file("$dir/fence",
-	"#!/bin/sh\necho \"\$@\" >>$dir/fenced\ntest -e $dir/works\n");
+	"#!/bin/sh\ntest \"\$PGKURA_FENCE\" = test && exit 0\necho \"\$@\" >>$dir/fenced\ntest -e $dir/works\n");
 chmod 0755, "$dir/fence";
 
 sub pair
 {
-	return Kura::Roles->new(major => $major, cluster => {
+	my $pair = Kura::Roles->new(major => $major, cluster => {
 		failover => 'automatic', fence => 'hook', hold => '5min',
 		fence_hook => "$dir/fence", failover_backoff => '0s', @_ });
+
+	$pair->wait_for('a proof of the fence',
+		sub { $pair->role('osaka')->{now}{fence_proved} });
+	return $pair;
 }
 
 sub fenced { return eval { Kura::slurp("$dir/fenced") } // ''; }

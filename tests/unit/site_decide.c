@@ -41,7 +41,7 @@ set_up(void)
 	f.says[SEAT_FIRST].heard_us = START;
 	f.says[SEAT_FIRST].role = ROLE_PRIMARY;
 	f.says[SEAT_FIRST].server = WATCH_ALIVE;
-	f.promotable = true;
+	f.promotable = f.guarded = f.proved = true;
 	f.rpo_us = 3 * S;
 	f.since_automatic_us = -1;
 	decide_start(&d);
