@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "conf/list.h"
 #include "daemon/notify.h"
 #include "daemon/supervisor_int.h"
 #include "jobs/promote.h"
@@ -104,6 +105,43 @@ put_pairings(const struct settings *s, struct buf *out)
 	(void)buf_str(out);
 }
 
+/* Do the other sites of the cluster, and how many they are, concern all who work
+ * with it?  Else they concern their couriers only, so that one can be added or
+ * removed while the others go on. */
+static bool
+sites_concern_all(const struct cluster_settings *c)
+{
+	return rule_wanted(c) || c->wal_ack == WAL_ACK_REMOTE;
+}
+
+/* What a duty that works with the cluster here works with. */
+static void
+put_local(
+    const struct settings *s, const struct cluster_settings *c, struct buf *out)
+{
+	struct cluster_settings own = *c;
+
+	if (!sites_concern_all(c))
+		own.replicate_to = own.accept_from = NULL;
+	settings_exact(s, &own, out);
+}
+
+/* What the courier of a peer works with. */
+static void
+put_shared(const struct settings *s, const struct cluster_settings *c,
+    const struct peer_settings *p, struct buf *out)
+{
+	struct cluster_settings own = *c;
+
+	if (!sites_concern_all(c)) {
+		own.replicate_to =
+		    list_has(c->replicate_to, p->name) ? p->name : NULL;
+		own.accept_from =
+		    list_has(c->accept_from, p->name) ? p->name : NULL;
+	}
+	settings_exact(s, &own, out);
+}
+
 /* One that is not paired has nothing to do.  A cluster that is not shared with
  * the peer does not concern its courier. */
 static void
@@ -121,7 +159,7 @@ want_courier(
 	for (i = 0; i < s->cluster_count; i++)
 		if (rule_wanted(&s->clusters[i]) ||
 		    settings_shares(&s->clusters[i], p->name))
-			settings_exact(s, &s->clusters[i], &signature);
+			put_shared(s, &s->clusters[i], p, &signature);
 	duties_want(v->duties, "courier", p->name, buf_str(&signature));
 }
 
@@ -168,6 +206,7 @@ void
 supervisor_want(struct supervisor *v)
 {
 	AUTO_BUF struct buf site = BUF_INIT, all = BUF_INIT, one = BUF_INIT;
+	AUTO_BUF struct buf local = BUF_INIT;
 	const struct settings *s = v->settings;
 	size_t i;
 
@@ -180,6 +219,9 @@ supervisor_want(struct supervisor *v)
 		buf_clear(&one);
 		settings_exact(s, c, &one);
 		buf_put(&all, one.data, one.len);
+		buf_clear(&one);
+		put_local(s, c, &one);
+		buf_put(&local, one.data, one.len);
 		duties_want_jobs(v->duties, c->name);
 		if (c->receive)
 			duties_want(
@@ -198,7 +240,7 @@ supervisor_want(struct supervisor *v)
 	put_pairings(s, &v->pairings_seen);
 	if (s->cluster_count > 0) {
 		duties_want(v->duties, "watch", "", buf_str(&all));
-		duties_want(v->duties, "archive", "", buf_str(&all));
+		duties_want(v->duties, "archive", "", buf_str(&local));
 	}
 	duties_want_end(v->duties);
 }

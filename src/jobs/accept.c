@@ -7,6 +7,7 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -108,6 +109,38 @@ add_keys(struct accept *a, const json_t *m, struct err *e)
 	return 0;
 }
 
+/*
+ * Two sites that mean different clusters by one name: a server of this site has
+ * its lineage here, and what is offered is another system's.  Both would lie under
+ * one name, and the newest of them would be restored.
+ */
+static int
+check_same_cluster(const struct accept *a, const char *name, struct err *e)
+{
+	struct lineage own;
+	unsigned long long id = strtoull(name, NULL, 10);
+
+	if (a->cluster->conninfo == NULL)
+		return 0;
+	if (lineage_open(courier_repo(a->courier), a->cluster->name, NULL, &own,
+		e) == -1) {
+		if (e->kind != ERR_NOT_FOUND)
+			return -1;
+		err_clear(e);
+		return 0;
+	}
+	if (own.facts.system_id == id)
+		return 0;
+	(void)err_set(e, ERR_REFUSED,
+	    "cluster \"%s\" of site \"%s\" is not the one here: its system "
+	    "identifier is %llu, here it is %llu",
+	    a->cluster->name, courier_peer(a->courier)->name, id,
+	    (unsigned long long)own.facts.system_id);
+	return err_hint(e,
+	    "Give one of them another name, at all its sites; or, when the server "
+	    "here is no more, remove its conninfo.");
+}
+
 static int
 open_lineage(struct accept *a, const json_t *m, struct err *e)
 {
@@ -119,7 +152,7 @@ open_lineage(struct accept *a, const json_t *m, struct err *e)
 	    json_need_str(m, "facts", &text, e) == -1)
 		return -1;
 	a->cluster = find_cluster(a->courier, cluster, e);
-	if (a->cluster == NULL)
+	if (a->cluster == NULL || check_same_cluster(a, name, e) == -1)
 		return -1;
 	if (strlen(text) > FACTS_MAX)
 		return err_set(e, ERR_CORRUPT, "a record that is too long");
@@ -517,6 +550,21 @@ tell_wal(struct accept *a)
 	m = courier_message("wal_no", a->journal);
 	json_set_u64(m, "body", a->wal_body);
 	json_set_str(m, "why", failed.text);
+	courier_send(a->courier, m);
+}
+
+void
+accept_silence(struct accept *a)
+{
+	json_t *m;
+
+	if (a->wal == NULL || list_count(a->cluster->accept_from) < 2)
+		return;
+	end_wal(a);
+	m = courier_message("wal_no", a->journal); /* when it is heard again */
+	json_set_u64(m, "body", a->wal_body);
+	json_set_str(m, "why", "nothing was heard from you");
+	(void)json_object_set_new(m, "later", json_true());
 	courier_send(a->courier, m);
 }
 

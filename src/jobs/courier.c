@@ -555,6 +555,8 @@ tick(struct courier *c)
 		c->paths_us = now_us;
 		link_get_state(c->link, &st);
 		courier_rule_paths(c->rules, &st);
+		for (i = 0; !is_reached(&st) && i < c->accept_count; i++)
+			accept_silence(c->accepts[i]);
 	}
 	if (now_us - c->status_us >= STATUS_US) {
 		c->status_us = now_us;

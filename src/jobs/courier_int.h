@@ -91,5 +91,7 @@ int accept_chunk(struct accept *a, const struct link_chunk *c, struct err *e);
 /* Tell the peer what has become durable. */
 void accept_tick(struct accept *a, int64_t now_us);
 void accept_status(const struct accept *a, json_t *out);
+/* Nothing is heard from the peer: another site may have its place. */
+void accept_silence(struct accept *a);
 
 #endif /* !JOBS_COURIER_INT_H */

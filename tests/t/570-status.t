@@ -17,7 +17,7 @@ my $primary = Kura::Cluster->new(major => $major, name => 'main',
 	init => { checksums => 1 },
 	conf => { max_slot_wal_keep_size => '1GB' })->start;
 my $sites = Kura::Sites->new(
-	peer => { beat_interval => '200ms', beat_misses => 5 });
+	peer => { beat_interval => '500ms', beat_misses => 6 });
 my ($tokyo, $osaka) = map { $sites->site($_) } qw(tokyo osaka);
 $tokyo->cluster('main', conninfo => $primary->conninfo,
 	fast_checkpoint => 'yes', replicate_to => 'osaka');
@@ -31,6 +31,14 @@ sub status
 	my ($status, $out, $err) = $sites->site($name)->pgkura('status');
 
 	return ($status, $out);
+}
+
+# Also when something is not normal.
+sub facts
+{
+	my ($site) = @_;
+
+	return JSON::PP::decode_json(($site->pgkura('status', '--json'))[1]);
 }
 
 sub is_normal
@@ -91,7 +99,7 @@ cmp_ok(scalar(() = $out =~ /\n/g), '<=', 24, 'OP1: on one screen, too');
 my $starts = sub {
 	return join ' ', map { map { "$_->{duty}=$_->{starts}" }
 		grep { $_->{duty} =~ /^(?:courier|listen|watch|store)$/ }
-		@{ $_->json('status')->{duties} } } $tokyo, $osaka;
+		@{ facts($_)->{duties} } } $tokyo, $osaka;
 };
 my $first = $starts->();
 unlike($first, qr/=(?:[2-9]|\d\d)/, 'PA4: both sites started, no duty twice')
@@ -117,7 +125,7 @@ for my $of ([course('tokyo', 'osaka', 'ships'), 'tokyo'],
 		"$name: the WAL was compressed");
 	like($c->{source_bytes_per_s}, qr/^\d+$/, "$name: how fast it is made");
 }
-like($_->json('status')->{peers}[0]{link}{skew_us}, qr/^-?\d+$/, 'clock skew')
+like(facts($_)->{peers}[0]{link}{skew_us}, qr/^-?\d+$/, 'clock skew')
     for $tokyo, $osaka;
 $sites->wait_committed('main', 'tokyo', 'osaka', $primary->lsn);
 ok(Kura::wait_until(sub {
@@ -130,7 +138,7 @@ like((status('tokyo'))[1], qr{^            \S+ \S+/s of WAL \(compressed \d+\.\d
 # ---- what is lost is told: exit status, RPO, ETA ----
 
 my $stopped = (grep { $_->{duty} eq 'courier' }
-	@{ $osaka->json('status')->{duties} })[0]{pid};
+	@{ facts($osaka)->{duties} })[0]{pid};
 kill('STOP', $stopped);
 $primary->psql('INSERT INTO t SELECT g, md5(g::text)'
 	. ' FROM generate_series(1, 300000) g');

@@ -9,6 +9,7 @@ package Kura::Sites;
 #	$tokyo->cluster('main', ..., replicate_to => 'osaka');
 #	$sites->site('osaka')->cluster('main', accept_from => 'tokyo');
 #	$sites->start;				# init, daemons, pairing
+#	$sites->add('naha');		# another, while they run: paired with all
 #	$sites->wait_link('tokyo', 'osaka');
 #	my $link = $sites->link('tokyo', 'osaka');	# what the courier says, or undef
 #	$sites->stop('osaka'); $sites->start_daemon('osaka');
@@ -32,27 +33,36 @@ sub new
 	my $self = bless { names => \@names, site => {}, port => {},
 		daemon => {}, wan => $arg{wan}, peer => $arg{peer} // {} }, $class;
 
-	for my $name (@names) {
-		my $wan = $self->{wan};
-		my $site = Kura::Site->new(
-			$wan ? (in => [$wan->in($name)]) : ());
-		my $port = $wan ? 7432 : Kura::free_port();
-
-		$self->{site}{$name} = $site;
-		$self->{port}{$name} = $port;
-		$site->site(site => $name, listen => $wan ? "*:$port"
-			: "127.0.0.1:$port");
-	}
-	# Who is named first dials.
+	$self->make_site($_) for @names;
 	for my $i (0 .. $#names) {
-		for my $k (0 .. $#names) {
-			next if $i == $k;
-			$self->{site}{ $names[$i] }->peer($names[$k],
-				%{ $self->{peer} },
-				$i < $k ? (address => $self->addresses(@names[$i, $k])) : ());
-		}
+		$self->acquaint($names[$i], $names[$_]) for $i + 1 .. $#names;
 	}
 	return $self;
+}
+
+sub make_site
+{
+	my ($self, $name) = @_;
+	my $wan = $self->{wan};
+	my $site = Kura::Site->new($wan ? (in => [$wan->in($name)]) : ());
+	my $port = $wan ? 7432 : Kura::free_port();
+
+	$self->{site}{$name} = $site;
+	$self->{port}{$name} = $port;
+	$site->site(site => $name,
+		listen => $wan ? "*:$port" : "127.0.0.1:$port");
+	return $site;
+}
+
+# Each has the other in its configuration; the first one dials.
+sub acquaint
+{
+	my ($self, $from, $to) = @_;
+
+	$self->site($from)->peer($to, %{ $self->{peer} },
+		address => $self->addresses($from, $to));
+	$self->site($to)->peer($from, %{ $self->{peer} });
+	return;
 }
 
 # Where $to is reached from $from, by all paths.
@@ -129,6 +139,25 @@ sub stop
 	$d->kill('TERM');
 	$d->wait(30);
 	return;
+}
+
+sub add
+{
+	my ($self, $name) = @_;
+	my @old = @{ $self->{names} };
+	my $site = $self->make_site($name);
+
+	$self->acquaint($_, $name) for @old;
+	my ($status, $out, $err) = $site->pgkura('init');
+	croak("init of $name: $err") if $status != 0;
+	$self->start_daemon($name);
+	push @{ $self->{names} }, $name;
+	for my $from (@old) {
+		($status, $out, $err) = $self->site($from)->pgkura('reload');
+		croak("reload of $from: $err") if $status != 0;
+		$self->pair($from, $name);
+	}
+	return $site;
 }
 
 # The kernel kills its duties with it.
