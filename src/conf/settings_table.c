@@ -107,7 +107,8 @@ const struct option settings_options[] = {
 	{ "backup_conninfo", CLUSTER(backup_conninfo), .type = OPTION_CONNINFO,
 	    .example = "host=db2 user=pgkura",
 	    .what = "A standby to take base backups from, to keep that load "
-	    "off the primary.  Not set: the server of conninfo." },
+	    "off the primary; also the one at this site, when the cluster "
+	    "comes from another.  Not set: the server of conninfo." },
 	{ "slot", CLUSTER(slot), .type = OPTION_SLOT,
 	    .initial = "pgkura", .example = "pgkura_tokyo",
 	    .what = "Physical replication slot of the receiver, so that the "

@@ -42,7 +42,8 @@ plan_init(struct plan *p, const struct cluster_settings *c)
 {
 	*p = (struct plan){ 0 };
 	p->has_server = c->conninfo != NULL;
-	p->has_backup = p->has_server && c->backup_schedule != NULL &&
+	p->has_backup = (p->has_server || c->backup_conninfo != NULL) &&
+	    c->backup_schedule != NULL &&
 	    schedule_parse(&p->backup, c->backup_schedule, NULL) == 0;
 	p->has_verify = c->verify_schedule != NULL &&
 	    schedule_parse(&p->verify, c->verify_schedule, NULL) == 0;

@@ -99,6 +99,11 @@ take(struct supervisor *v, const struct duty *y, json_t *m)
 
 	if (type == NULL)
 		return;
+	/* A history that begins again tells what we know. */
+	if (json_is_true(json_object_get(m, "old")) && v->history_told)
+		return;
+	if (strcmp(type, "ready") == 0)
+		v->history_told = true;
 	if (strcmp(type, "event") == 0) {
 		name_thing(m, y);
 		tell_event(v, m);

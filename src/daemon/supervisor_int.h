@@ -27,6 +27,7 @@ struct outbox {
 };
 
 struct supervisor {
+	bool history_told;	 /* the events and jobs of before our start */
 	const char *config_path; /* as given; NULL: the default */
 	struct settings *settings;
 	int64_t settings_loaded_us;

@@ -385,7 +385,7 @@ backup_run(const struct settings *s, const struct cluster_settings *c,
 	int rc;
 
 	(void)memset(result, 0, sizeof(*result));
-	if (settings_need_server(c, e) == -1)
+	if (c->backup_conninfo == NULL && settings_need_server(c, e) == -1)
 		return -1;
 	lock = cluster_lock(s->state_dir, c->name, "backup", e);
 	if (lock == -1 || file_mkdirs_at(AT_FDCWD, folder, 0700, e) == -1)

@@ -303,10 +303,18 @@ look_for_end(struct ship *s, struct err *e)
 		err_clear(e);
 		return 0;
 	}
-	for (i = 0; i < h.count; i++)
-		if (h.entries[i].timeline == w->timeline &&
-		    h.entries[i].end_lsn >= w->lsn)
+	for (i = 0; i < h.count; i++) {
+		if (h.entries[i].timeline != w->timeline)
+			continue;
+		if (h.entries[i].end_lsn >= w->lsn) {
 			w->end_lsn = h.entries[i].end_lsn;
+		} else {
+			/* The server was brought back to before what the peer
+			 * has: it is to choose where the new one begins. */
+			w->state = WAL_IDLE;
+			w->again_us = 0;
+		}
+	}
 	timeline_history_free(&h);
 	return 0;
 }
