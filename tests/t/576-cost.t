@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # What replication costs the primary: HH1 (a path fault on a fast line under load),
-# HD5, PG2 (no commit ever waits for the other site, and what is done in the same
-# time with and without it; tests/long/cost.t has limits for that).
+# HD5, PG2 (no commit ever waits for the other site; what is done in the same time
+# with and without it is told, and no limit is set: the machine may be busy).
 
 use strict;
 use warnings;
