@@ -19,7 +19,7 @@ my %at = (until_us => 48, quit_us => 56, kill_us => 64, rule_us => 72,
 	beat_us => 2176, may_kill => 2200, stops => 2208, killed => 2216,
 	stopped_us => 2224);
 my $page_bytes = 2232;
-my $unguarded = 0x7fffffffffffffff;
+my $unguarded = 9_223_372_036_854_775_807;
 my $dir = Kura::tempdir();
 my $page = "$dir/fence.main";
 
