@@ -109,6 +109,26 @@ print_job(const char *name, const json_t *job, int64_t now_us)
 	(void)printf("\n");
 }
 
+/* What was found damaged, and how it gets on. */
+static void
+print_damage(const json_t *d)
+{
+	int64_t rest = num(d, "hopeless") + num(d, "others");
+
+	if (num(d, "wanted") + rest <= 0)
+		return;
+	(void)printf("  DAMAGE    %lld damaged or missing",
+	    (long long)(num(d, "wanted") + rest));
+	if (num(d, "wanted") > 0)
+		(void)printf(", %lld asked for from other sites",
+		    (long long)num(d, "wanted"));
+	if (rest > 0)
+		(void)printf(", %lld nowhere whole", (long long)rest);
+	if (str(d, "first")[0] != '\0')
+		(void)printf("\n            %s", str(d, "first"));
+	(void)printf("\n");
+}
+
 /* Could it be brought up at this site? */
 static void
 print_ready(const json_t *ready)
@@ -221,6 +241,7 @@ print_cluster(const json_t *c, int64_t now_us)
 		(void)printf("  GAP       timeline %lld, %s to %s\n",
 		    (long long)num(gap, "timeline"), str(gap, "from"),
 		    str(gap, "to"));
+	print_damage(json_object_get(c, "damage"));
 	for (i = 0; i < COUNT_OF(names); i++)
 		if ((job = json_object_get(jobs, names[i])) != NULL &&
 		    !is_elsewhere(c, job, names[i]))

@@ -22,7 +22,7 @@ static const char *const wal_examples[] = { "pgkura wal list main",
 	"pgkura wal gaps main", NULL };
 
 static const char *const verify_examples[] = { "pgkura verify main",
-	"pgkura verify main --sample=10", NULL };
+	"pgkura verify main --sample=10", "pgkura verify main --heal", NULL };
 static const char *const expire_examples[] = {
 	"pgkura expire main --dry-run --explain", NULL
 };

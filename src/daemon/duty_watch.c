@@ -17,6 +17,7 @@
 #include "base/show.h"
 #include "daemon/message.h"
 #include "daemon/wal_gap.h"
+#include "jobs/damage.h"
 #include "jobs/drill.h"
 #include "jobs/drill_chain.h"
 #include "jobs/ready.h"
@@ -139,6 +140,33 @@ see_drills(const struct watcher *w, const struct lineage *l, json_t *seen,
 	}
 	(void)json_object_set_new(seen, "drill", o);
 	return 0;
+}
+
+/* What a verification found, and the couriers did not heal yet. */
+static void
+see_damage(
+    const struct watcher *w, const struct cluster_settings *c, json_t *seen)
+{
+	AUTO_JSON json_t *list = damage_read(w->s, c->name);
+	const json_t *items = json_object_get(list, "items"), *item;
+	json_t *o;
+	size_t i, hopeless = 0;
+
+	if (list == NULL)
+		return;
+	json_array_foreach(
+	    items, i, item) if (damage_is_hopeless(item, w->s, c)) hopeless++;
+	o = json_object();
+	json_set_u64(o, "wanted", json_array_size(items) - hopeless);
+	json_set_u64(o, "hopeless", hopeless);
+	(void)json_object_set(o, "others", json_object_get(list, "others"));
+	(void)json_object_set(o, "healed", json_object_get(list, "healed"));
+	(void)json_object_set(
+	    o, "verified_us", json_object_get(list, "verified_us"));
+	if (json_array_size(items) > 0)
+		(void)json_object_set(o, "first",
+		    json_object_get(json_array_get(items, 0), "name"));
+	(void)json_object_set_new(seen, "damage", o);
 }
 
 static json_t *
@@ -309,6 +337,7 @@ tell_cluster(const struct watcher *w, const struct watched *d)
 		(void)json_object_set_new(m, "receiver", receiver);
 	if (standby != NULL)
 		(void)json_object_set_new(m, "standby", standby);
+	see_damage(w, d->c, m);
 	if (rule_wanted(d->c) && (rule = rule_shown(w->s, d->c)) != NULL)
 		(void)json_object_set_new(m, "rule", rule);
 	(void)tell(w, m); /* what does not arrive is told again */

@@ -250,6 +250,43 @@ judge_ready(struct alarms *a, const struct cluster_settings *cs,
 	alarm_raise(a, ALARM_NOT_READY, c->name, text);
 }
 
+/* The list of what is damaged (jobs/damage.h) knows of what was healed since; a
+ * verification before there was one is remembered by its job. */
+static void
+judge_damage(struct alarms *a, const struct cluster_view *c)
+{
+	const json_t *d = json_object_get(c->seen, "damage");
+	int64_t wanted = message_number(d, "wanted");
+	int64_t rest = message_number(d, "hopeless");
+	int64_t others = message_number(d, "others");
+	const char *error = c->job_error[JOB_VERIFY];
+	const char *first = message_text(d, "first");
+	char text[MESSAGE_BYTES];
+
+	if (d == NULL ? !c->damage : wanted + rest + others <= 0) {
+		alarm_clear(a, ALARM_DAMAGE, c->name);
+		return;
+	}
+	if (d == NULL)
+		(void)snprintf(text, sizeof(text), "%s",
+		    error == NULL ? "something stored is damaged or missing"
+				  : error);
+	else if (rest + others > 0)
+		(void)snprintf(text, sizeof(text),
+		    "%" PRId64
+		    " stored objects are damaged or missing, %" PRId64
+		    " of them nowhere whole%s%.100s: take a new backup",
+		    wanted + rest + others, rest + others,
+		    first == NULL ? "" : ", ", first == NULL ? "" : first);
+	else
+		(void)snprintf(text, sizeof(text),
+		    "%" PRId64 " stored objects are damaged or missing, and "
+		    "asked for from other sites%s%.100s",
+		    wanted, first == NULL ? "" : ": ",
+		    first == NULL ? "" : first);
+	alarm_raise(a, ALARM_DAMAGE, c->name, text);
+}
+
 /* The job itself has told of its failure. */
 static void
 judge_jobs(struct alarms *a, const struct cluster_view *c)
@@ -275,13 +312,7 @@ judge_jobs(struct alarms *a, const struct cluster_view *c)
 		else
 			alarm_clear(a, kinds[job], c->name);
 	}
-	if (c->damage)
-		alarm_note(a, ALARM_DAMAGE, c->name,
-		    c->job_error[JOB_VERIFY] == NULL
-			? "something stored is damaged or missing"
-			: c->job_error[JOB_VERIFY]);
-	else
-		alarm_clear(a, ALARM_DAMAGE, c->name);
+	judge_damage(a, c);
 }
 
 /* ---- ourselves ---- */

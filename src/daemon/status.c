@@ -133,8 +133,8 @@ static json_t *
 cluster_status(const struct settings *s, const struct duties *d,
     const struct cluster_view *c, int64_t now_us)
 {
-	static const char *const copied[] = { "newest_backup", "gap", "drill",
-		"ready", "receiver", "rule", "standby" };
+	static const char *const copied[] = { "newest_backup", "gap", "damage",
+		"drill", "ready", "receiver", "rule", "standby" };
 	const struct cluster_settings *cs = settings_cluster(s, c->name, NULL);
 	json_t *o = json_object(), *jobs = json_object();
 	size_t i;

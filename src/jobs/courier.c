@@ -4,6 +4,7 @@
  *	ship (one a cluster that goes there) --+
  *					       +-- link -- the peer's courier
  *	accept (one a cluster that comes) -----+
+ *	asker, giver (what is damaged, heal.h) +
  *
  * One thread runs the link; disks are waited for elsewhere (keeper.c,
  * accept_wal.c).  Every second it says in <state>/link/<peer>.json how things
@@ -25,6 +26,7 @@
 #include "conf/list.h"
 #include "jobs/courier_int.h"
 #include "jobs/courier_rule.h"
+#include "jobs/heal.h"
 #include "jobs/jobs.h"
 #include "jobs/pace.h"
 #include "jobs/remote_ack.h"
@@ -42,6 +44,8 @@
 #define OPENS_MAX      64
 #define COMPLAINTS_MAX 20 /* a minute */
 #define SHIP_AGAIN_US  (5 * CLOCK_SECOND_US)
+/* Of so many chunks in a row one gives way to what heals the other site. */
+#define HEAL_TURNS 7
 
 struct courier {
 	const struct settings *settings;
@@ -54,6 +58,8 @@ struct courier {
 	struct ship **ships; /* by cluster of the settings; NULL none */
 	struct accept **accepts;
 	size_t accept_count;
+	struct asker *asker; /* of a session */
+	struct giver *giver;
 	uint64_t bodies;
 	struct courier_rule *rules;
 	int handover_fd;
@@ -205,6 +211,8 @@ on_up(void *arg, uint32_t version)
 	char number[16];
 
 	c->session = true;
+	c->asker = asker_new(c);
+	c->giver = giver_new(c);
 	(void)snprintf(number, sizeof(number), "%u", version);
 	log_event(LOG_LEVEL_INFO, "link_up", "the other site answers", "peer",
 	    c->peer->name, "version", number, NULL);
@@ -221,6 +229,8 @@ end_all(struct courier *c)
 	for (i = 0; i < c->accept_count; i++)
 		accept_free(c->accepts[i]);
 	c->accept_count = 0;
+	asker_free(steal_ptr(&c->asker));
+	giver_free(steal_ptr(&c->giver));
 }
 
 static void
@@ -336,6 +346,11 @@ on_message(void *arg, const uint8_t *data, size_t len)
 		open_accept(c, journal, m);
 		return;
 	}
+	if (c->session && journal == HEAL_JOURNAL) {
+		if (!asker_message(c->asker, what, m))
+			(void)giver_message(c->giver, what, m);
+		return;
+	}
 	a = find_accept(c, journal);
 	if (a != NULL && accept_message(a, what, m))
 		return;
@@ -355,6 +370,10 @@ on_chunk(void *arg, const struct link_chunk *chunk, struct err *e)
 	struct courier *c = arg;
 	struct accept *a = find_accept(c, chunk->stream >> BODY_JOURNAL_SHIFT);
 
+	if (chunk->stream >> BODY_JOURNAL_SHIFT == HEAL_JOURNAL)
+		return c->asker == NULL || asker_chunk(c->asker, chunk, e) != -1
+		    ? 0
+		    : -1;
 	return a == NULL ? 0 : accept_chunk(a, chunk, e);
 }
 
@@ -364,7 +383,14 @@ on_next_chunk(void *arg, struct link_chunk *chunk)
 	struct courier *c = arg;
 	size_t i, n = c->settings->cluster_count;
 	static size_t turn;
+	static unsigned int others; /* in a row */
 
+	if (others >= HEAL_TURNS && c->giver != NULL &&
+	    giver_next_chunk(c->giver, chunk)) {
+		others = 0;
+		return true;
+	}
+	others++;
 	for (i = 0; i < n; i++) {
 		struct ship *s = c->ships[(turn + i) % n];
 
@@ -373,7 +399,7 @@ on_next_chunk(void *arg, struct link_chunk *chunk)
 			return true;
 		}
 	}
-	return false;
+	return c->giver != NULL && giver_next_chunk(c->giver, chunk);
 }
 
 static void
@@ -502,6 +528,12 @@ status_of(struct courier *c)
 		(void)json_array_append_new(list, one);
 	}
 	(void)json_object_set_new(out, "accepts", list);
+	if (c->asker != NULL) {
+		one = json_object();
+		asker_status(c->asker, one);
+		giver_status(c->giver, one);
+		(void)json_object_set_new(out, "heal", one);
+	}
 	return out;
 }
 
@@ -545,6 +577,11 @@ tick(struct courier *c)
 	for (i = 0; c->session && i < c->settings->cluster_count; i++)
 		if (c->ships[i] != NULL && ship_tick(c->ships[i], now_us))
 			more = true;
+	if (c->session) {
+		asker_tick(c->asker, now_us);
+		if (giver_tick(c->giver, now_us))
+			more = true;
+	}
 	if (more)
 		link_wake(c->link);
 	if (c->session && now_us - c->ship_us >= SHIP_AGAIN_US)

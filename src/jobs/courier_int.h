@@ -11,6 +11,8 @@
  *	accept.c	 one cluster from the peer
  *	keeper.c	   objects
  *	accept_wal.c	   WAL
+ *	heal_ask.c	 what is damaged here, from there (heal.h)
+ *	heal_give.c	 what is damaged there, from here
  *
  * Messages are JSON objects; "m" says which, "j" the journal (a number of the
  * sender of WAL and objects, one a cluster).  Members that are not known are

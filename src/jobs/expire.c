@@ -7,6 +7,7 @@
  *	    where it can be brought back until the grace time is over
  *	    and while a restored server may still recover from it
  *	WAL: what no backup that is kept or withdrawn can use
+ *	damaged bodies that were healed: after the grace time
  *	packs: those that no root names, grace time after they were written and
  *	    never while a backup runs here
  */
@@ -352,7 +353,8 @@ expire_lineage(struct expiry *x, struct err *e)
 	else if (rc == 0)
 		expire_item(
 		    x, false, mem_strdup("packs"), "a backup is running");
-	if (rc == 0 && sweep_folders(x, e) == -1)
+	if (rc == 0 &&
+	    (expire_damaged(x, e) == -1 || sweep_folders(x, e) == -1))
 		rc = -1;
 	if (rc == 0)
 		rc = sweep_intents(x, e);

@@ -44,5 +44,7 @@ int64_t expire_protect_us(const struct expiry *x);
 int expire_wal(struct expiry *x, struct err *e);
 /* Those that no root names.  No backup may run. */
 int expire_packs(struct expiry *x, struct err *e);
+/* Damaged bodies that were healed. */
+int expire_damaged(struct expiry *x, struct err *e);
 
 #endif /* !JOBS_EXPIRE_INT_H */

@@ -112,16 +112,57 @@ struct verify_finding {
 	char *object; /* key in the repository */
 	char *what;
 };
+/* An object that another site may have whole. */
+struct verify_want {
+	char lineage[LINEAGE_NAME_BYTES];
+	char *name; /* in the lineage */
+	char *what;
+	uint64_t bytes; /* 0 unknown */
+	bool has_sha256;
+	uint8_t sha256[SHA256_BYTES]; /* of a pack */
+};
 struct verify_result {
 	uint64_t objects, bytes;
 	struct verify_finding *findings;
 	size_t finding_count;
+	struct verify_want *wants;
+	size_t want_count;
+	size_t others; /* findings that no object of another site would mend */
+	struct strmap *packs; /* that were looked at; for verify_again() */
+	/* Of roots that are sound: lineage/name to SHA-256, in hex: char *. */
+	struct strmap *roots;
 };
 /* backup_id NULL: all.  Damage is in findings, not an error. */
 int verify_run(const struct settings *s, const struct cluster_settings *c,
     const char *backup_id, unsigned int sample_percent,
     struct verify_result *result, struct err *e);
+/* The same, but of packs and segments only those that before wants, and what it
+ * could not know of. */
+int verify_again(const struct settings *s, const struct cluster_settings *c,
+    const char *backup_id, const struct verify_result *before,
+    struct verify_result *result, struct err *e);
 void verify_result_free(struct verify_result *r);
+
+/* ---- verify_heal.c ---- */
+/* Write down what is damaged (jobs/damage.h): the couriers ask other sites for
+ * it.  complete: all was looked at, and what is not in r is not damaged. */
+int verify_record(const struct settings *s, const struct cluster_settings *c,
+    const struct verify_result *r, bool complete, struct err *e);
+struct verify_heal_result {
+	size_t healed;
+	/* What is damaged still: why, one each; NULL-ended. */
+	char **left;
+	size_t left_count;
+	char *waits; /* why nothing more comes now; NULL: it was waited for */
+};
+/*
+ * verify_record(), then wait until each of them is whole or nobody is left to
+ * ask, and look again.  r is what was found, and becomes what is found still.
+ */
+int verify_heal(const struct settings *s, const struct cluster_settings *c,
+    const char *backup_id, bool complete, struct verify_result *r,
+    struct verify_heal_result *result, struct err *e);
+void verify_heal_result_free(struct verify_heal_result *r);
 
 /* ---- courier.c ---- */
 /* Serve one peer: all connections to it, clusters that go there and come from

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/queue.h"
 #include "base/strmap.h"
+#include "jobs/heal_commit.h"
 #include "jobs/keeper_commit.h"
 #include "repo/objects.h"
 #include "store/store.h"
@@ -57,6 +58,7 @@ struct keeper {
 	struct lineage lineage;
 	char peer[64];
 	struct allowance *room;
+	const struct settings *heals; /* NULL: it adds, and changes nothing */
 	void (*notify)(void *arg);
 	void *arg;
 	struct queue *queue;
@@ -178,8 +180,10 @@ store_of(const struct keeper *k)
 static void
 staging_of(const struct keeper *k, char out[STORE_KEY_BYTES])
 {
-	(void)snprintf(out, STORE_KEY_BYTES, "incoming/%s/%s.%s", k->peer,
-	    k->lineage.cluster, k->lineage.name);
+	/* Never one folder for both: see is_coming(). */
+	(void)snprintf(out, STORE_KEY_BYTES, "incoming/%s/%s%s.%s", k->peer,
+	    k->heals != NULL ? "heal/" : "", k->lineage.cluster,
+	    k->lineage.name);
 }
 
 /* Make the prefix durable and note how long it is. */
@@ -311,6 +315,8 @@ is_here(const struct keeper *k, const struct body *b, struct err *e)
 	struct store_info info;
 	char key[STORE_KEY_BYTES];
 
+	if (k->heals != NULL)
+		return heal_is_whole(&k->lineage, k->heals, b->name, e);
 	if (store_stat(store_of(k),
 		lineage_key(&k->lineage, key, "%s", b->name), &info, e) == -1)
 		return -1;
@@ -394,6 +400,15 @@ check_digest(const struct body *b, struct err *e)
 	return 0;
 }
 
+static int
+commit(struct keeper *k, struct body *b, struct err *e)
+{
+	return k->heals != NULL
+	    ? heal_commit(&k->lineage, k->heals, k->peer, b->name, b->staging,
+		  b->sha256, e)
+	    : keeper_commit(&k->lineage, b->kind, b->name, b->staging, e);
+}
+
 static void
 finish(struct keeper *k, struct body *b)
 {
@@ -405,8 +420,7 @@ finish(struct keeper *k, struct body *b)
 		forget_staging(k, b);
 	} else if (file_sync_fd(b->fd, b->staging, &e) == -1) {
 		what = e.sys_errno == ENOSPC ? KEPT_NO_ROOM : KEPT_DAMAGED;
-	} else if (keeper_commit(
-		       &k->lineage, b->kind, b->name, b->staging, &e) == -1) {
+	} else if (commit(k, b, &e) == -1) {
 		what = e.kind == ERR_TRANSIENT ? KEPT_NOT_YET
 		    : e.sys_errno == ENOSPC    ? KEPT_NO_ROOM
 					       : KEPT_REFUSED;
@@ -470,7 +484,10 @@ on_offer(struct keeper *k, const struct item *it)
 	if (check_offer(k, b, &e) == -1 || (here = is_here(k, b, &e)) == -1 ||
 	    (here == 0 && open_staging(k, b, &e) == -1)) {
 		say(k, b->number,
-		    e.sys_errno == ENOSPC ? KEPT_NO_ROOM : KEPT_REFUSED, 0, &e);
+		    e.sys_errno == ENOSPC	  ? KEPT_NO_ROOM
+			: e.kind == ERR_TRANSIENT ? KEPT_NOT_YET
+						  : KEPT_REFUSED,
+		    0, &e);
 		drop(k, b);
 	} else if (here == 1) {
 		say(k, b->number, KEPT_DONE, b->bytes, NULL);
@@ -569,6 +586,12 @@ keeper_new(const struct lineage *l, const char *peer, struct allowance *room,
 	if (pthread_create(&k->thread, NULL, run, k) != 0)
 		abort(); /* no thread: as no memory */
 	return k;
+}
+
+void
+keeper_heal(struct keeper *k, const struct settings *s)
+{
+	k->heals = s;
 }
 
 void

@@ -22,6 +22,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "codec/digest.h"
+#include "conf/settings.h"
 #include "jobs/allowance.h"
 #include "repo/repo.h"
 
@@ -36,6 +37,9 @@ struct keeper;
 /* notify is called from the thread when there is a result.  room may be NULL. */
 struct keeper *keeper_new(const struct lineage *l, const char *peer,
     struct allowance *room, void (*notify)(void *arg), void *arg);
+/* From now on it takes what is damaged or missing here (heal_commit.h): before
+ * the first offer. */
+void keeper_heal(struct keeper *k, const struct settings *s);
 /* What has arrived stays for the next time. */
 void keeper_free(struct keeper *k);
 AUTO_DEFINE(struct keeper, keeper_free);

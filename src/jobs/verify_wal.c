@@ -19,17 +19,20 @@ check_segment(struct verify *v, uint32_t timeline, uint64_t lsn, uint8_t *plain,
     struct err *e)
 {
 	uint32_t bytes = v->lineage.facts.segment_bytes;
-	char name[WAL_NAME_BYTES];
+	char name[WAL_NAME_BYTES], object[STORE_KEY_BYTES];
 
 	(void)wal_name(timeline, lsn, bytes, name);
-	if (!verify_in_sample(v))
+	(void)snprintf(
+	    object, sizeof(object), "wal/%.8s/%.8s/%s", name, name + 8, name);
+	if (!verify_in_sample(v) ||
+	    (v->again != NULL && strmap_get(v->again, object) == NULL))
 		return 0;
 	v->result->objects++;
 	progress_add(v->progress, bytes);
 	v->result->bytes += bytes;
 	if (wal_read_segment(&v->lineage, name, plain, e) == 0)
 		return child_check_stop(e);
-	return verify_finding_or_stop(v, name, e);
+	return verify_damaged(v, name, object, bytes, NULL, e);
 }
 
 static int
@@ -43,12 +46,15 @@ check_segments(
 	uint64_t at;
 
 	for (i = 0; i < count; i++) {
-		if (i > 0 && spans[i].timeline == spans[i - 1].timeline)
+		if (i > 0 && spans[i].timeline == spans[i - 1].timeline) {
 			verify_finding(v, "wal",
 			    "timeline %u: %s to %s is missing",
 			    spans[i].timeline,
 			    lsn_text(spans[i - 1].end_lsn, from),
 			    lsn_text(spans[i].start_lsn, to));
+			verify_want_wal(v, spans[i].timeline,
+			    spans[i - 1].end_lsn, spans[i].start_lsn);
+		}
 		for (at = spans[i].start_lsn; at + bytes <= spans[i].end_lsn;
 		     at += bytes)
 			if (check_segment(v, spans[i].timeline, at, plain, e) ==
@@ -68,15 +74,17 @@ check_histories(struct verify *v, struct err *e)
 	for (timeline = 2; timeline <= newest && timeline < 10000; timeline++) {
 		struct timeline_history h = { 0 };
 		AUTO_BUF struct buf text = BUF_INIT;
-		char name[32];
+		char name[32], object[40];
 
 		(void)snprintf(name, sizeof(name), "%08X.history", timeline);
+		(void)snprintf(object, sizeof(object), "wal/%s", name);
 		if (wal_read_history(&v->lineage, timeline, &h, &text, e) ==
 		    -1) {
 			/* Timelines may be skipped; the newest may not. */
 			if (e->kind == ERR_NOT_FOUND && timeline < newest)
 				err_clear(e);
-			else if (verify_finding_or_stop(v, name, e) == -1)
+			else if (verify_damaged(v, name, object, 0, NULL, e) ==
+			    -1)
 				return -1;
 		}
 		timeline_history_free(&h);
@@ -87,7 +95,7 @@ check_histories(struct verify *v, struct err *e)
 static int
 check_partials(struct verify *v, struct err *e)
 {
-	char **names = NULL;
+	char **names = NULL, object[STORE_KEY_BYTES];
 	size_t count, i;
 	int rc = 0;
 
@@ -97,8 +105,10 @@ check_partials(struct verify *v, struct err *e)
 		if (!verify_in_sample(v))
 			continue;
 		v->result->objects++;
+		(void)snprintf(object, sizeof(object), "wal/%.8s/%.8s/%.200s",
+		    names[i], names[i] + 8, names[i]);
 		if (wal_check_partial(&v->lineage, names[i], e) == -1)
-			rc = verify_finding_or_stop(v, names[i], e);
+			rc = verify_damaged(v, names[i], object, 0, NULL, e);
 		if (rc == 0)
 			rc = child_check_stop(e);
 	}
@@ -129,22 +139,26 @@ check_border(struct verify *v, const struct wal_span *spans, size_t count,
 {
 	struct timeline_history h = { 0 };
 	const struct timeline_entry *parent;
-	char name[32], from[LSN_TEXT_BYTES], to[LSN_TEXT_BYTES];
+	char name[32], object[40], from[LSN_TEXT_BYTES], to[LSN_TEXT_BYTES];
 	uint64_t begin;
 
 	(void)snprintf(name, sizeof(name), "%08X.history", first->timeline);
+	(void)snprintf(object, sizeof(object), "wal/%s", name);
 	if (wal_read_history(&v->lineage, first->timeline, &h, NULL, e) == -1)
-		return verify_finding_or_stop(v, name, e);
+		return verify_damaged(v, name, object, 0, NULL, e);
 	if (h.count > 1) {
 		parent = &h.entries[h.count - 2];
 		begin = wal_segment_start(
 		    parent->end_lsn, v->lineage.facts.segment_bytes);
 		if (first->start_lsn > begin &&
-		    leads_to(spans, count, parent->timeline, parent->end_lsn))
+		    leads_to(spans, count, parent->timeline, parent->end_lsn)) {
 			verify_finding(v, "wal",
 			    "timeline %u: %s to %s is missing", first->timeline,
 			    lsn_text(begin, from),
 			    lsn_text(first->start_lsn, to));
+			verify_want_wal(
+			    v, first->timeline, begin, first->start_lsn);
+		}
 	}
 	timeline_history_free(&h);
 	return 0;
