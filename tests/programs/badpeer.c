@@ -29,6 +29,7 @@
 #include "repo/objects.h"
 #include "repo/repo.h"
 #include "repo/walarchive.h"
+#include "repo/walstored.h"
 
 #define JOURNAL	    7u
 #define BODY(n)	    ((uint64_t)JOURNAL << 48 | (uint64_t)(n))
@@ -56,8 +57,20 @@ struct bad {
 	char state[8];		    /* "yes", "no" */
 	uint64_t wal_lsn;	    /* of wal_at; LSN_NONE */
 	bool wal_refused;
-	uint64_t number; /* of the command line */
+	uint64_t number;  /* of the command line */
+	struct lie *lies; /* NULL: it tells none */
 };
+
+/* What it gives to who wants it: tests/t/518-heal.t. */
+struct lie {
+	struct lie *next;
+	uint64_t body;
+	struct buf bytes;
+};
+static void on_want(struct bad *b, const json_t *m);
+static void on_given(struct bad *b, const json_t *m);
+#define HEALING ((uint64_t)0xffff)
+static struct lie no_lie;
 
 /* ---- the link ---- */
 
@@ -100,6 +113,10 @@ on_message(void *arg, const uint8_t *data, size_t len)
 		return;
 	b->answers++;
 	(void)json_need_u64(m, "body", &body, NULL);
+	if (strcmp(what, "want") == 0 && b->lies != NULL)
+		on_want(b, m);
+	if (strcmp(what, "given") == 0 && b->lies != NULL)
+		on_given(b, m);
 	if (strcmp(what, "state") == 0)
 		(void)strcpy(b->state,
 		    json_is_true(json_object_get(m, "ok")) ? "yes" : "no");
@@ -811,6 +828,212 @@ attack_others(struct bad *b)
 	}
 }
 
+/* ---- healing ---- */
+
+static void
+say_give(struct bad *b, uint64_t body, const char *what, uint64_t bytes,
+    const uint8_t sha256[SHA256_BYTES])
+{
+	json_t *m = message("give", HEALING);
+
+	json_set_u64(m, "body", body);
+	json_set_str(m, "what", what);
+	json_set_u64(m, "bytes", bytes);
+	json_set_hex(m, "sha256", sha256, SHA256_BYTES);
+	send_message(b, m);
+}
+
+/* A root of that name that says something else, rightly signed. */
+static void
+forge_root(struct bad *b, const char *name, struct buf *out)
+{
+	char key[STORE_KEY_BYTES];
+	struct err e = ERR_INIT;
+	uint8_t *p;
+
+	if (store_get(repo_store(b->repo),
+		lineage_key(&b->lineage, key, "%s", name), ROOT_BYTES_MAX, out,
+		&e) == -1 ||
+	    repo_check_signature(b->repo, out, name, &e) == -1)
+		return;
+	p = memmem(out->data, out->len, "\"stored_bytes\"", 14);
+	for (; p != NULL && (*p < '0' || *p > '9'); p++)
+		;
+	if (p != NULL)
+		*p = *p == '9' ? '8' : (uint8_t)(*p + 1);
+	(void)repo_sign(b->repo, out, &e);
+}
+
+/* A segment of that name with one byte changed, its sums made right. */
+static void
+forge_segment(struct bad *b, const char *name, struct buf *out)
+{
+	struct wal_storer *w = wal_storer_new();
+	struct walfile_header h;
+	struct walindex x;
+	struct walstored *s;
+	char key[STORE_KEY_BYTES], scratch[STORE_KEY_BYTES];
+	struct err e = ERR_INIT;
+	uint8_t *plain;
+	bool existed;
+
+	s = walstored_open(
+	    &b->lineage, lineage_key(&b->lineage, key, "%s", name), &e);
+	if (s == NULL)
+		return;
+	h = *walstored_header(s);
+	plain = mem_alloc(h.plain_bytes);
+	(void)snprintf(
+	    scratch, sizeof(scratch), "scratch/%s", strrchr(name, '/') + 1);
+	(void)store_remove(repo_store(b->repo), scratch, NULL);
+	if (walstored_read(s, 0, h.plain_bytes, plain, &e) == 0 &&
+	    walstored_index(s, &x, &e) == 0) {
+		plain[h.plain_bytes / 3] ^= 1;
+		if (wal_storer_put(w, &b->lineage, scratch, &h, plain, 1, &x,
+			&existed, &e) == 0)
+			(void)store_get(repo_store(b->repo), scratch,
+			    (size_t)64 << 20, out, &e);
+		walindex_free(&x);
+	}
+	free(plain);
+	walstored_close(s);
+	wal_storer_free(w);
+}
+
+static void
+on_want(struct bad *b, const json_t *m)
+{
+	struct lie *l = mem_zalloc(sizeof(*l));
+	const char *name = text_of(m, "name");
+	uint8_t sha256[SHA256_BYTES];
+
+	(void)json_need_u64(m, "body", &l->body, NULL);
+	if (strncmp(name, "backups/", 8) == 0)
+		forge_root(b, name, &l->bytes);
+	else if (strncmp(name, "wal/", 4) == 0)
+		forge_segment(b, name, &l->bytes);
+	if (l->bytes.len == 0) {
+		(void)memset(buf_reserve(&l->bytes, 300000), 'x', 300000);
+		l->bytes.len = 300000;
+	}
+	sha256_of(l->bytes.data, l->bytes.len, sha256);
+	/* Of what is known there: the right digest, and other bytes. */
+	(void)json_need_hex(m, "sha256", sha256, sizeof(sha256), NULL);
+	l->next = b->lies;
+	b->lies = l;
+	say_give(b, l->body, "looking", 0, sha256);
+	say_give(b, l->body, "offer", l->bytes.len, sha256);
+	say_give(b, l->body, "offer", l->bytes.len, sha256);
+}
+
+static void
+on_given(struct bad *b, const json_t *m)
+{
+	struct lie *l;
+	uint64_t body = 0;
+
+	(void)json_need_u64(m, "body", &body, NULL);
+	for (l = b->lies; l != NULL && l->body != body; l = l->next)
+		;
+	if (l != NULL && l->bytes.len > 0 &&
+	    strcmp(text_of(m, "what"), "wanted") == 0)
+		send_bytes(b, body, l->bytes.data, l->bytes.len);
+}
+
+/* For number seconds, or until nobody wants anything for a time. */
+static void
+attack_lies(struct bad *b)
+{
+	int64_t end = clock_boot_us() + (int64_t)b->number * CLOCK_SECOND_US;
+	uint64_t before = 0, i, quiet = 0;
+	uint8_t sha256[SHA256_BYTES], byte[100] = { 0 };
+
+	b->lies = &no_lie;
+	(void)printf("up\n");
+	/* What nobody has asked for. */
+	random_bytes(sha256, sizeof(sha256));
+	for (i = 1; i < 20; i++) {
+		say_give(b, HEALING << 48 | i, "offer", 100, sha256);
+		send_piece(b, HEALING << 48 | i, 0, byte, sizeof(byte));
+	}
+	while (clock_boot_us() < end && b->up && quiet < 20) {
+		pump(b, 1000000);
+		quiet = before == b->answers && before > 0 ? quiet + 1 : 0;
+		before = b->answers;
+	}
+}
+
+struct wishes {
+	struct bad *b;
+	char names[64][STORE_KEY_BYTES];
+	size_t count;
+};
+
+static int
+add_wish(void *arg, const char *name, struct err *e)
+{
+	struct wishes *w = arg;
+
+	(void)e;
+	if (w->count < COUNT_OF(w->names))
+		(void)snprintf(
+		    w->names[w->count++], sizeof(w->names[0]), "%s", name);
+	return 0;
+}
+
+static void
+send_want(struct bad *b, uint64_t body, const char *cluster,
+    const char *lineage, const char *name)
+{
+	json_t *m = message("want", HEALING);
+	uint8_t sha256[SHA256_BYTES];
+	const char *slash = strrchr(name, '/');
+
+	json_set_u64(m, "body", body);
+	json_set_str(m, "cluster", cluster);
+	json_set_str(m, "lineage", lineage);
+	json_set_str(m, "name", name);
+	if (strncmp(name, "packs/", 6) == 0 &&
+	    pack_digest(&b->lineage, slash + 1, sha256, NULL) == 0)
+		json_set_hex(m, "sha256", sha256, sizeof(sha256));
+	send_message(b, m);
+}
+
+/* All that there is, over and over, and what there is not. */
+static void
+attack_wants(struct bad *b)
+{
+	static const char *const odd[] = { "../../../etc/passwd", "keys/1",
+		"packs/../../repo", "cluster/1", "", "wal/00000001.history",
+		"packs/00/20200101T000000Z-abcd.00000",
+		"backups/20200101T000000Z-abcd", "intents/x", "sign.key" };
+	struct wishes *w = mem_zalloc(sizeof(*w));
+	struct err e = ERR_INIT;
+	uint64_t i, body;
+
+	w->b = b;
+	(void)objects_each(&b->lineage, OBJECT_PACK, add_wish, w, &e);
+	(void)objects_each(&b->lineage, OBJECT_BACKUP, add_wish, w, &e);
+	(void)objects_each(&b->lineage, OBJECT_SEGMENT, add_wish, w, &e);
+	body = HEALING << 48;
+	for (i = 0; i < COUNT_OF(odd) && b->up; i++)
+		send_want(
+		    b, ++body, b->lineage.cluster, b->lineage.name, odd[i]);
+	send_want(b, ++body, "local", b->lineage.name, w->names[0]);
+	send_want(b, ++body, "../x", "../y", w->names[0]);
+	send_want(b, ++body, b->lineage.cluster, "1-1", w->names[0]);
+	send_want(b, BODY(1), b->lineage.cluster, b->lineage.name, w->names[0]);
+	pump(b, 2000000);
+	for (i = 0; i < b->number && b->up; i++) {
+		send_want(b, ++body, b->lineage.cluster, b->lineage.name,
+		    w->names[i % w->count]);
+		if (i % 500 == 0)
+			pump(b, 200000);
+	}
+	settle(b);
+	free(w);
+}
+
 /* Whole objects without end, each of a MiB: until nobody wants more. */
 static void
 attack_fill(struct bad *b)
@@ -853,6 +1076,8 @@ static const struct {
 	{ "opens", attack_opens },
 	{ "others", attack_others },
 	{ "fill", attack_fill },
+	{ "lies", attack_lies },
+	{ "wants", attack_wants },
 };
 
 static int
