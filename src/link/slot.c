@@ -9,9 +9,10 @@
 #include "link/dial.h"
 #include "link/link_int.h"
 
-#define ATTEMPTS_MAX   3 /* of a slot at once */
+#define ATTEMPTS_MAX   4 /* of a slot at once */
 #define ATTEMPT_US     CLOCK_SECOND_US
-#define CONNECT_US     (4 * CLOCK_SECOND_US)
+#define CONNECT_MAX_US (4 * CLOCK_SECOND_US)
+#define CONNECT_MIN_US CLOCK_SECOND_US
 #define AUTHENTIC_US   (10 * CLOCK_SECOND_US)
 #define GREETING_US    (2 * CLOCK_SECOND_US) /* then another attempt */
 #define SOON_US	       (CLOCK_SECOND_US / 10)
@@ -102,6 +103,18 @@ our_turn(const struct link *l, const struct path *p, const struct slot *s)
 	    (p->st.heard_us != 0 ? GRACE_US : GRACE_FIRST_US);
 }
 
+/* How long an attempt may take to be answered.  TCP itself asks again after 1 s
+ * and then ever later, which is too late when a line has just come back. */
+static int64_t
+connect_us(const struct path *p)
+{
+	int64_t us = 4 * (int64_t)p->st.rtt_us;
+
+	if (us == 0 || us > CONNECT_MAX_US)
+		return CONNECT_MAX_US;
+	return us < CONNECT_MIN_US ? CONNECT_MIN_US : us;
+}
+
 static void
 dial(struct link *l, size_t path, size_t slot)
 {
@@ -117,7 +130,7 @@ dial(struct link *l, size_t path, size_t slot)
 	rc = resolve_next(p->resolve, &to, &len, &e);
 	if (rc == 0)
 		return;
-	p->slots[slot].next_us = l->now_us + ATTEMPT_US;
+	p->slots[slot].next_us = l->now_us + connect_us(p) / ATTEMPTS_MAX;
 	fd = rc == -1 ? -1
 		      : dial_start(&to, len, p->conf.bind,
 			    l->now_us < p->small_until_us, &e);
@@ -164,9 +177,10 @@ expire(struct link *l)
 
 	for (c = l->conns; c != NULL; c = c->next) {
 		if (c->state >= CONN_UP ||
-		    l->now_us - c->since_us < (c->state == CONN_CONNECTING
-						      ? CONNECT_US
-						      : AUTHENTIC_US))
+		    l->now_us - c->since_us <
+			(c->state == CONN_CONNECTING
+				? connect_us(link_conn_path(l, c))
+				: AUTHENTIC_US))
 			continue;
 		(void)err_set(&e, ERR_TRANSIENT, "no answer");
 		if (c->dialled)
