@@ -167,10 +167,13 @@ sub wait_promotable
 
 sub server { return $_[1] eq 'tokyo' ? $_[0]{primary} : $_[0]{standby}; }
 
-# Does it take writes?
+# Does it take writes?  One that a watchdog has killed is a child of ours: it is
+# taken, or the lock of its socket looks like that of a living server.
 sub writes
 {
 	my ($self, $name) = @_;
+
+	$self->server($name)->running;
 	my ($status, $out) = $self->server($name)->psql_try(
 		'SELECT pg_is_in_recovery()');
 
