@@ -114,6 +114,7 @@ struct receiver {
 	struct session_identity identity;
 	struct timeline_history history;
 	struct receive_plan plan;
+	bool awaited; /* it has synchronous standbys, perhaps us */
 };
 
 /* Connect, check the server, prepare the slot, fetch histories, make the plan. */
