@@ -57,8 +57,9 @@ struct bad {
 	char state[8];		    /* "yes", "no" */
 	uint64_t wal_lsn;	    /* of wal_at; LSN_NONE */
 	bool wal_refused;
-	uint64_t number;  /* of the command line */
-	struct lie *lies; /* NULL: it tells none */
+	uint64_t offers, busy; /* answers to "want" */
+	uint64_t number;       /* of the command line */
+	struct lie *lies;      /* NULL: it tells none */
 };
 
 /* What it gives to who wants it: tests/t/518-heal.t. */
@@ -117,6 +118,10 @@ on_message(void *arg, const uint8_t *data, size_t len)
 		on_want(b, m);
 	if (strcmp(what, "given") == 0 && b->lies != NULL)
 		on_given(b, m);
+	b->offers += strcmp(what, "give") == 0 &&
+	    strcmp(text_of(m, "what"), "offer") == 0;
+	b->busy += strcmp(what, "give") == 0 &&
+	    strcmp(text_of(m, "what"), "busy") == 0;
 	if (strcmp(what, "state") == 0)
 		(void)strcpy(b->state,
 		    json_is_true(json_object_get(m, "ok")) ? "yes" : "no");
@@ -1031,6 +1036,8 @@ attack_wants(struct bad *b)
 			pump(b, 200000);
 	}
 	settle(b);
+	(void)printf(
+	    "offers %" PRIu64 " busy %" PRIu64 "\n", b->offers, b->busy);
 	free(w);
 }
 
