@@ -52,7 +52,7 @@ sub new
 	my $self = bless { sites => $sites, primary => $primary, n => 0,
 		%arg }, $class;
 	my %both = (bindir => $primary->bindir, fast_checkpoint => 'yes',
-		hold => '1s', lease => '3s', %{ $arg{cluster} // {} });
+		hold => '1s', lease => '6s', %{ $arg{cluster} // {} });
 
 	$self->{standby} = bless { major => $primary->major, name => 'osaka',
 		bindir => $primary->bindir, dir => $dir,
