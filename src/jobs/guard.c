@@ -79,11 +79,14 @@ map(int fd, bool write)
 static void
 begin_page(struct fence_page *p, const char *boot_id)
 {
+	int64_t magic;
+
+	(void)memcpy(&magic, FENCE_MAGIC, sizeof(magic));
 	(void)memset(p, 0, sizeof(*p));
 	p->until_us = FENCE_UNGUARDED;
 	(void)memcpy(p->boot_id, boot_id, FENCE_BOOT_BYTES);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	(void)memcpy(p->magic, FENCE_MAGIC, FENCE_MAGIC_BYTES);
+	/* At once, and seen behind all else; the page is aligned. */
+	fence_put((int64_t *)(void *)p->magic, magic);
 }
 
 int
