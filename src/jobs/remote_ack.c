@@ -123,8 +123,7 @@ remote_ack_wait_text(enum remote_ack_wait w)
 		[REMOTE_ACK_UNNAMED] =
 		    "no commit waits: synchronous_standby_names lacks the receiver",
 		[REMOTE_ACK_OTHERS] =
-		    "another standby may stand in for the receiver in "
-		    "synchronous_standby_names",
+		    "synchronous_standby_names lets another one stand in",
 		[REMOTE_ACK_COMMIT] = "no commit waits: synchronous_commit",
 	};
 
