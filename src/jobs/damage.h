@@ -19,8 +19,10 @@
  *	healed		objects since the last verification
  *	roots		{lineage/name: SHA-256} of backups' roots as they were
  *			when a verification found them sound
- *	items		[{lineage, name, what, bytes, sha256, wanted_us,
+ *	items		[{lineage, name, what, bytes, sha256, wanted_us, gone,
  *			asked {peer, us}, answers {peer: {what, why, us}}}]
+ *			gone: it may have been moved aside, and is wanted
+ *			whether verification misses it or not
  */
 
 #include <jansson.h>

@@ -33,6 +33,7 @@ struct healing {
 	char name[STORE_KEY_BYTES]; /* here: "withdrawn/ID" for a backup's */
 	/* What was there. */
 	bool existed;
+	bool copied; /* it is where it was, a copy is aside */
 	uint8_t old_sha256[SHA256_BYTES];
 	char aside[STORE_KEY_BYTES];
 };
@@ -350,6 +351,12 @@ vouch(const struct healing *h, struct err *e)
 
 /* ---- aside and in place ---- */
 
+static bool
+is_text(const struct healing *h)
+{
+	return h->kind == OBJECT_BACKUP || h->kind == OBJECT_MARK;
+}
+
 /* "damaged/packs_7f_2026....20261121T120000Z" */
 static void
 aside_name(const struct healing *h, int64_t us, char out[STORE_KEY_BYTES])
@@ -369,8 +376,23 @@ aside_name(const struct healing *h, int64_t us, char out[STORE_KEY_BYTES])
 }
 
 static int
+put_aside(const struct healing *h, const char *key, const struct buf *old,
+    struct err *e)
+{
+	return h->copied
+	    ? store_put(store_of(h), h->aside, old->data, old->len, e)
+	    : store_rename(store_of(h), key, h->aside, e);
+}
+
+/*
+ * Of a root and a mark, which verification would not miss, a copy goes: while a
+ * root is gone, were it for a moment, expire may remove its packs.  One that
+ * cannot be read moves.
+ */
+static int
 move_aside(struct healing *h, struct err *e)
 {
+	AUTO_BUF struct buf old = BUF_INIT;
 	char key[STORE_KEY_BYTES];
 	int64_t now_us = clock_now_us();
 	struct store_info info;
@@ -385,14 +407,17 @@ move_aside(struct healing *h, struct err *e)
 		return 0;
 	if (heal_digest(h->l, h->name, h->old_sha256, &bytes, NULL) == -1)
 		(void)memset(h->old_sha256, 0, SHA256_BYTES); /* unreadable */
+	h->copied = is_text(h) &&
+	    store_get(store_of(h), key, ROOT_BYTES_MAX, &old, NULL) == 0;
 	for (i = 0; i < ASIDE_TRIES; i++) {
 		aside_name(h, now_us + i * CLOCK_SECOND_US, h->aside);
-		if (store_rename(store_of(h), key, h->aside, e) == 0)
+		if (put_aside(h, key, &old, e) == 0)
 			return 0;
 		if (e->kind != ERR_CONFLICT)
-			return -1;
-		err_clear(e); /* in this second it was healed before */
+			return -1; /* it may have moved all the same */
+		err_clear(e);	   /* in this second it was healed before */
 	}
+	h->existed = false; /* that one is another's */
 	return err_set(e, ERR_TRANSIENT,
 	    "\"%s\" was moved aside too often by now", h->name);
 }
@@ -402,10 +427,13 @@ static void
 move_back(const struct healing *h)
 {
 	char key[STORE_KEY_BYTES];
+	struct err e = ERR_INIT;
 
-	if (h->existed)
+	if (h->existed && !h->copied)
 		(void)store_rename(store_of(h), h->aside,
 		    lineage_key(h->l, key, "%s", h->name), NULL);
+	else if (h->existed && judge(h->l, h->name, NULL, &e) == 0)
+		(void)store_remove(store_of(h), h->aside, NULL);
 }
 
 static int
@@ -413,10 +441,12 @@ put_in_place(const struct healing *h, struct err *e)
 {
 	char key[STORE_KEY_BYTES];
 
+	(void)lineage_key(h->l, key, "%s", h->name);
+	if (h->copied)
+		return store_replace(store_of(h), h->staging, key, e);
 	/* What it needs may be damaged, too: that is healed next. */
 	if (h->kind == OBJECT_BACKUP)
-		return store_rename(store_of(h), h->staging,
-		    lineage_key(h->l, key, "%s", h->name), e);
+		return store_rename(store_of(h), h->staging, key, e);
 	return keeper_commit(h->l, h->kind, h->name, h->staging, e);
 }
 
@@ -496,6 +526,22 @@ strike_off(struct healing *h, struct damage *d, bool healed)
 		log_error("heal_failed", &e);
 }
 
+/* Verification does not miss all that is gone: were we killed from here on, it
+ * is wanted all the same. */
+static int
+note_gone(const struct healing *h, struct damage *d, bool gone, struct err *e)
+{
+	json_t *item = damage_find(d->json, h->l->name, h->name);
+
+	if (is_text(h))
+		return 0;
+	if (gone)
+		(void)json_object_set_new(item, "gone", json_true());
+	else
+		(void)json_object_del(item, "gone");
+	return damage_save(d, e);
+}
+
 static int
 heal(struct healing *h, struct damage *d, struct err *e)
 {
@@ -512,10 +558,12 @@ heal(struct healing *h, struct damage *d, struct err *e)
 		strike_off(h, d, false);
 		return 0;
 	}
-	if (vouch(h, e) == -1 || move_aside(h, e) == -1)
+	if (vouch(h, e) == -1)
 		return -1;
-	if (put_in_place(h, e) == -1) {
+	if (note_gone(h, d, true, e) == -1 || move_aside(h, e) == -1 ||
+	    put_in_place(h, e) == -1) {
 		move_back(h);
+		(void)note_gone(h, d, false, NULL);
 		return -1;
 	}
 	tell(h);

@@ -12,7 +12,8 @@
  *	in place	and the whole one gets its name
  *
  * A kill between the last two leaves it missing: it is asked for again, and
- * what has arrived is still there.
+ * what has arrived is still there.  Roots and marks are never missing: a copy
+ * goes aside.
  *
  *	pack		the SHA-256 that our signed roots say
  *	root, mark	the signature of a key that is trusted here already, and

@@ -54,7 +54,8 @@ keep_found(struct damage *d, const struct verify_result *r)
 		AUTO_FREE char *key = mem_printf("%s/%s",
 		    lineage == NULL ? "" : lineage, name == NULL ? "" : name);
 
-		if (strmap_get(found, key) == NULL)
+		if (strmap_get(found, key) == NULL &&
+		    json_object_get(item, "gone") == NULL)
 			(void)json_array_remove(items, i);
 	}
 }

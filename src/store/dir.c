@@ -133,6 +133,17 @@ dir_rename(struct store *head, const char *from, const char *to, struct err *e)
 	return file_commit_at(s->fd, from, to, e);
 }
 
+static int
+dir_replace(struct store *head, const char *from, const char *to, struct err *e)
+{
+	struct dir_store *s = (struct dir_store *)head;
+	AUTO_FREE char *folder = file_parent(to);
+
+	if (renameat(s->fd, from, s->fd, to) == -1)
+		return err_sys(e, "could not rename a file to \"%s\"", to);
+	return file_sync_dir_at(s->fd, folder, e);
+}
+
 static char *
 tmp_key(const char *key)
 {
@@ -400,6 +411,7 @@ const struct store_ops store_dir_ops = {
 	.stat = dir_stat,
 	.list = dir_list,
 	.rename = dir_rename,
+	.replace = dir_replace,
 	.remove = dir_remove,
 	.sweep = dir_sweep,
 };

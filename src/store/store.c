@@ -171,6 +171,14 @@ store_rename(struct store *s, const char *from, const char *to, struct err *e)
 }
 
 int
+store_replace(struct store *s, const char *from, const char *to, struct err *e)
+{
+	if (check_key(from, e) == -1 || check_key(to, e) == -1)
+		return -1;
+	return s->ops->replace(s, from, to, e);
+}
+
+int
 store_remove(struct store *s, const char *key, struct err *e)
 {
 	if (check_key(key, e) == -1)

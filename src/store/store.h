@@ -84,6 +84,11 @@ void store_names_free(char **names);
 int
 store_rename(struct store *s, const char *from, const char *to, struct err *e);
 
+/* As store_rename(), but what is at to gives way, all at once: for what is
+ * damaged, and only so. */
+int
+store_replace(struct store *s, const char *from, const char *to, struct err *e);
+
 /* 0 also when it was not there. */
 int store_remove(struct store *s, const char *key, struct err *e);
 /* Remove temporary objects that no running process owns, older than an hour. */

@@ -36,6 +36,8 @@ struct store_ops {
 	    size_t *count, struct err *e);
 	int (*rename)(
 	    struct store *s, const char *from, const char *to, struct err *e);
+	int (*replace)(
+	    struct store *s, const char *from, const char *to, struct err *e);
 	int (*remove)(struct store *s, const char *key, struct err *e);
 	int (*sweep)(struct store *s, const char *prefix, struct err *e);
 };
