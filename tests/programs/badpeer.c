@@ -1065,6 +1065,23 @@ attack_fill(struct bad *b)
 	free(data);
 }
 
+static void
+free_all(struct bad *b)
+{
+	void *next;
+
+	for (; b->first != NULL; b->first = next) {
+		next = b->first->next;
+		free(b->first);
+	}
+	free(b->sent);
+	for (; b->lies != NULL && b->lies != &no_lie; b->lies = next) {
+		next = b->lies->next;
+		buf_free(&b->lies->bytes);
+		free(b->lies);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(struct bad *b);
@@ -1121,7 +1138,7 @@ main(int argc, char *argv[])
 		.lanes = 2,
 		.beat_interval_us = CLOCK_SECOND_US,
 		.beat_misses = 5 };
-	struct bad *b = mem_zalloc(sizeof(*b));
+	AUTO_FREE struct bad *b = mem_zalloc(sizeof(*b));
 	AUTO_SIGN_KEY struct sign_key *key = NULL;
 	int64_t end = clock_boot_us() + 3 * WAIT_US;
 	struct err e = ERR_INIT;
@@ -1160,5 +1177,6 @@ main(int argc, char *argv[])
 	    b->answers, b->sessions, b->up ? "up" : "down");
 	link_free(b->link);
 	repo_close(b->repo);
+	free_all(b);
 	return 0;
 }

@@ -315,7 +315,12 @@ is(join(' ', sort @not), join(' ', sort @names), 'of all that is damaged')
     or diag($out, $bad->out);
 is($bad->wait(200), 0, 'he did what he could') or diag($bad->err);
 note($bad->out);
-is_deeply(digests($osaka), $before, 'no object has changed');
+my $after = digests($osaka);
+# WAL that had come may have been stored meanwhile.
+for my $name (grep { m{^wal/} && !exists $before->{$_} } keys %{$after}) {
+	delete $after->{$name} if !grep { $_ eq $name } @names;
+}
+is_deeply($after, $before, 'no object has changed');
 is(scalar(aside($osaka)), 0, 'none was moved');
 
 $bad = attack('wants', 5000);
