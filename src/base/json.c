@@ -50,6 +50,20 @@ json_write_pretty(const json_t *j, struct buf *out)
 	write_flags(j, JSON_INDENT(2), out);
 }
 
+const char *
+json_get_str(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s == NULL ? "" : s;
+}
+
+int64_t
+json_get_int(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
 static const json_t *
 need(const json_t *o, const char *key, struct err *e)
 {

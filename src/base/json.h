@@ -32,6 +32,10 @@ void json_write(const json_t *j, struct buf *out);
 /* The same over several lines for people. */
 void json_write_pretty(const json_t *j, struct buf *out);
 
+/* What a member of a file of our own says; "" and 0 when it is not there. */
+const char *json_get_str(const json_t *o, const char *key);
+int64_t json_get_int(const json_t *o, const char *key);
+
 /* Members of an object; ERR_CORRUPT when missing or of another type. */
 int json_need_str(
     const json_t *o, const char *key, const char **value, struct err *e);

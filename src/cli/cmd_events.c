@@ -8,14 +8,6 @@
 #define ASK_MS	  5000
 #define FOLLOW_US (500 * (int64_t)1000)
 
-static const char *
-str(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s == NULL ? "" : s;
-}
-
 /* "2026-11-21 03:04:05 warning name: message  key=value" */
 static void
 print_event(struct cli *cli, json_t *event)
@@ -30,19 +22,18 @@ print_event(struct cli *cli, json_t *event)
 		(void)printf("%s\n", buf_str(&line));
 		return;
 	}
-	(void)clock_local(
-	    json_integer_value(json_object_get(event, "time_us")), when);
-	(void)printf("%.19s %-7s %s: %s", when, str(event, "level"),
-	    str(event, "event"), str(event, "message"));
+	(void)clock_local(json_get_int(event, "time_us"), when);
+	(void)printf("%.19s %-7s %s: %s", when, json_get_str(event, "level"),
+	    json_get_str(event, "event"), json_get_str(event, "message"));
 	json_object_foreach(json_object_get(event, "values"), key, value)
 	{
 		if (json_is_string(value) && strcmp(key, "hint") != 0)
 			(void)printf("  %s=%s", key, json_string_value(value));
 	}
 	(void)printf("\n");
-	if (str(json_object_get(event, "values"), "hint")[0] != '\0')
+	if (json_get_str(json_object_get(event, "values"), "hint")[0] != '\0')
 		(void)printf("%20s%s\n", "",
-		    str(json_object_get(event, "values"), "hint"));
+		    json_get_str(json_object_get(event, "values"), "hint"));
 }
 
 static int
@@ -61,7 +52,7 @@ show(struct cli *cli, uint64_t count, uint64_t *after, struct err *e)
 	events = json_object_get(reply, "events");
 	for (i = 0; i < json_array_size(events); i++)
 		print_event(cli, json_array_get(events, i));
-	*after = (uint64_t)json_integer_value(json_object_get(reply, "last"));
+	*after = (uint64_t)json_get_int(reply, "last");
 	(void)fflush(stdout);
 	return 0;
 }

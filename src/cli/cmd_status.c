@@ -15,20 +15,6 @@
 #define ASK_MS 5000
 
 static const char *
-str(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s == NULL ? "" : s;
-}
-
-static int64_t
-num(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
-static const char *
 ago(int64_t us, int64_t now_us, char out[CLOCK_TEXT_BYTES + 8])
 {
 	char text[CLOCK_TEXT_BYTES];
@@ -49,14 +35,14 @@ print_receiver(const json_t *r)
 		(void)printf("  WAL       not received now\n");
 		return;
 	}
-	(void)printf("  WAL       %s", str(r, "state"));
-	if (str(r, "flushed")[0] != '\0')
+	(void)printf("  WAL       %s", json_get_str(r, "state"));
+	if (json_get_str(r, "flushed")[0] != '\0')
 		(void)printf(", durable here up to %s, %s behind",
-		    str(r, "flushed"),
-		    size_text((uint64_t)num(r, "lag_bytes"), lag));
+		    json_get_str(r, "flushed"),
+		    size_text((uint64_t)json_get_int(r, "lag_bytes"), lag));
 	(void)printf("\n");
-	if (str(r, "error")[0] != '\0')
-		(void)printf("            %s\n", str(r, "error"));
+	if (json_get_str(r, "error")[0] != '\0')
+		(void)printf("            %s\n", json_get_str(r, "error"));
 }
 
 static void
@@ -64,23 +50,25 @@ print_standby(const json_t *y)
 {
 	char behind[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
 
-	if (strcmp(str(y, "state"), "promoted") == 0) {
+	if (strcmp(json_get_str(y, "state"), "promoted") == 0) {
 		(void)printf(
 		    "  standby   promoted: it is the server here now\n");
 		return;
 	}
-	(void)printf("  standby   %s", str(y, "state"));
-	if (str(y, "replayed")[0] != '\0')
+	(void)printf("  standby   %s", json_get_str(y, "state"));
+	if (json_get_str(y, "replayed")[0] != '\0')
 		(void)printf(", timeline %lld, replayed up to %s, %s behind",
-		    (long long)num(y, "timeline"), str(y, "replayed"),
-		    size_text((uint64_t)num(y, "behind_bytes"), behind));
+		    (long long)json_get_int(y, "timeline"),
+		    json_get_str(y, "replayed"),
+		    size_text(
+			(uint64_t)json_get_int(y, "behind_bytes"), behind));
 	if (json_object_get(y, "behind_us") != NULL)
-		(void)printf(
-		    ", %s late", clock_interval(num(y, "behind_us"), late));
-	if (str(y, "doing")[0] != '\0')
-		(void)printf("\n            %s", str(y, "doing"));
-	if (str(y, "error")[0] != '\0')
-		(void)printf("\n            %s", str(y, "error"));
+		(void)printf(", %s late",
+		    clock_interval(json_get_int(y, "behind_us"), late));
+	if (json_get_str(y, "doing")[0] != '\0')
+		(void)printf("\n            %s", json_get_str(y, "doing"));
+	if (json_get_str(y, "error")[0] != '\0')
+		(void)printf("\n            %s", json_get_str(y, "error"));
 	(void)printf("\n");
 }
 
@@ -90,22 +78,24 @@ print_job(const char *name, const json_t *job, int64_t now_us)
 	char when[CLOCK_TEXT_BYTES], text[CLOCK_TEXT_BYTES + 8];
 	const json_t *p = json_object_get(job, "progress");
 
-	if (num(job, "success_us") == 0)
+	if (json_get_int(job, "success_us") == 0)
 		(void)printf("  %-9s not done by pgkurad yet", name);
 	else
 		(void)printf("  %-9s last success %s", name,
-		    ago(num(job, "success_us"), now_us, text));
+		    ago(json_get_int(job, "success_us"), now_us, text));
 	if (json_is_true(json_object_get(job, "running")) && p != NULL &&
-	    num(p, "total") > 0)
+	    json_get_int(p, "total") > 0)
 		(void)printf(", running: %lld %%",
-		    (long long)(100 * num(p, "done") / num(p, "total")));
+		    (long long)(100 * json_get_int(p, "done") /
+			json_get_int(p, "total")));
 	else if (json_is_true(json_object_get(job, "running")))
 		(void)printf(", running");
-	else if (num(job, "next_us") != 0)
+	else if (json_get_int(job, "next_us") != 0)
+		(void)printf(", next %.16s",
+		    clock_local(json_get_int(job, "next_us"), when));
+	if (json_get_str(job, "error")[0] != '\0')
 		(void)printf(
-		    ", next %.16s", clock_local(num(job, "next_us"), when));
-	if (str(job, "error")[0] != '\0')
-		(void)printf("\n            failed: %s", str(job, "error"));
+		    "\n            failed: %s", json_get_str(job, "error"));
 	(void)printf("\n");
 }
 
@@ -113,19 +103,19 @@ print_job(const char *name, const json_t *job, int64_t now_us)
 static void
 print_damage(const json_t *d)
 {
-	int64_t rest = num(d, "hopeless") + num(d, "others");
+	int64_t rest = json_get_int(d, "hopeless") + json_get_int(d, "others");
 
-	if (num(d, "wanted") + rest <= 0)
+	if (json_get_int(d, "wanted") + rest <= 0)
 		return;
 	(void)printf("  DAMAGE    %lld damaged or missing",
-	    (long long)(num(d, "wanted") + rest));
-	if (num(d, "wanted") > 0)
+	    (long long)(json_get_int(d, "wanted") + rest));
+	if (json_get_int(d, "wanted") > 0)
 		(void)printf(", %lld asked for from other sites",
-		    (long long)num(d, "wanted"));
+		    (long long)json_get_int(d, "wanted"));
 	if (rest > 0)
 		(void)printf(", %lld nowhere whole", (long long)rest);
-	if (str(d, "first")[0] != '\0')
-		(void)printf("\n            %s", str(d, "first"));
+	if (json_get_str(d, "first")[0] != '\0')
+		(void)printf("\n            %s", json_get_str(d, "first"));
 	(void)printf("\n");
 }
 
@@ -135,12 +125,12 @@ print_ready(const json_t *ready)
 {
 	if (ready == NULL)
 		return;
-	if (num(ready, "faults") > 0)
-		(void)printf("  ready     NO: %s: %s\n", str(ready, "what"),
-		    str(ready, "found"));
-	else if (num(ready, "warnings") > 0)
+	if (json_get_int(ready, "faults") > 0)
+		(void)printf("  ready     NO: %s: %s\n",
+		    json_get_str(ready, "what"), json_get_str(ready, "found"));
+	else if (json_get_int(ready, "warnings") > 0)
 		(void)printf("  ready     yes, but %s: %s\n",
-		    str(ready, "what"), str(ready, "found"));
+		    json_get_str(ready, "what"), json_get_str(ready, "found"));
 	else
 		(void)printf("  ready     yes\n");
 }
@@ -152,30 +142,30 @@ print_drill(const json_t *drill, const json_t *job, int64_t now_us)
 	char text[CLOCK_TEXT_BYTES + 8], took[CLOCK_TEXT_BYTES],
 	    when[CLOCK_TEXT_BYTES];
 
-	if (drill == NULL && num(job, "next_us") == 0 &&
+	if (drill == NULL && json_get_int(job, "next_us") == 0 &&
 	    !json_is_true(json_object_get(job, "running")))
 		return;
-	if (num(drill, "passed_us") == 0)
+	if (json_get_int(drill, "passed_us") == 0)
 		(void)printf("  drill     none has passed yet");
 	else
 		(void)printf("  drill     passed %s, RTO %s",
-		    ago(num(drill, "passed_us"), now_us, text),
-		    clock_interval(num(drill, "rto_us"), took));
+		    ago(json_get_int(drill, "passed_us"), now_us, text),
+		    clock_interval(json_get_int(drill, "rto_us"), took));
 	if (json_is_true(json_object_get(job, "running")))
 		(void)printf(", running");
-	else if (num(job, "next_us") != 0)
-		(void)printf(
-		    ", next %.16s", clock_local(num(job, "next_us"), when));
-	if (str(drill, "result")[0] != '\0' &&
-	    strcmp(str(drill, "result"), "passed") != 0)
+	else if (json_get_int(job, "next_us") != 0)
+		(void)printf(", next %.16s",
+		    clock_local(json_get_int(job, "next_us"), when));
+	if (json_get_str(drill, "result")[0] != '\0' &&
+	    strcmp(json_get_str(drill, "result"), "passed") != 0)
 		(void)printf("\n            the last has %s: %s",
-		    strcmp(str(drill, "result"), "failed") == 0
+		    strcmp(json_get_str(drill, "result"), "failed") == 0
 			? "failed"
 			: "been stopped",
-		    str(drill, "id"));
-	if (num(drill, "faults") > 0)
+		    json_get_str(drill, "id"));
+	if (json_get_int(drill, "faults") > 0)
 		(void)printf("\n            %lld reports are not as written",
-		    (long long)num(drill, "faults"));
+		    (long long)json_get_int(drill, "faults"));
 	(void)printf("\n");
 }
 
@@ -186,17 +176,20 @@ print_rule(const json_t *r)
 
 	if (r == NULL)
 		return;
-	(void)printf("  role      %s, term %lld, %s%s%s", str(r, "role"),
-	    (long long)num(r, "held"), str(r, "state"),
-	    str(r, "reason")[0] == '\0' ? "" : ": ", str(r, "reason"));
+	(void)printf("  role      %s, term %lld, %s%s%s",
+	    json_get_str(r, "role"), (long long)json_get_int(r, "held"),
+	    json_get_str(r, "state"),
+	    json_get_str(r, "reason")[0] == '\0' ? "" : ": ",
+	    json_get_str(r, "reason"));
 	if (json_object_get(r, "hold_left_us") != NULL)
 		(void)printf(", failover in %s",
-		    clock_interval(num(r, "hold_left_us"), left));
-	if (strcmp(str(r, "role"), "standby") == 0 && num(r, "rpo_us") >= 0)
+		    clock_interval(json_get_int(r, "hold_left_us"), left));
+	if (strcmp(json_get_str(r, "role"), "standby") == 0 &&
+	    json_get_int(r, "rpo_us") >= 0)
 		(void)printf(", a failover now loses at most %s",
-		    clock_interval(num(r, "rpo_us"), left));
-	if (str(r, "doing")[0] != '\0')
-		(void)printf("\n            %s", str(r, "doing"));
+		    clock_interval(json_get_int(r, "rpo_us"), left));
+	if (json_get_str(r, "doing")[0] != '\0')
+		(void)printf("\n            %s", json_get_str(r, "doing"));
 	(void)printf("\n");
 }
 
@@ -204,8 +197,9 @@ print_rule(const json_t *r)
 static bool
 is_elsewhere(const json_t *c, const json_t *job, const char *name)
 {
-	return strcmp(name, "backup") == 0 && num(job, "success_us") == 0 &&
-	    str(c, "comes_from")[0] != '\0';
+	return strcmp(name, "backup") == 0 &&
+	    json_get_int(job, "success_us") == 0 &&
+	    json_get_str(c, "comes_from")[0] != '\0';
 }
 
 static void
@@ -218,29 +212,30 @@ print_cluster(const json_t *c, int64_t now_us)
 	char text[CLOCK_TEXT_BYTES + 8];
 	size_t i;
 
-	(void)printf("\ncluster %s\n", str(c, "name"));
-	if (num(c, "backups") == 0)
+	(void)printf("\ncluster %s\n", json_get_str(c, "name"));
+	if (json_get_int(c, "backups") == 0)
 		(void)printf("  backups   none yet\n");
 	else
 		(void)printf("  backups   %lld, the newest %s (%s)\n",
-		    (long long)num(c, "backups"), str(c, "newest_backup"),
-		    ago(num(c, "newest_backup_us"), now_us, text));
-	if (str(c, "comes_from")[0] != '\0')
+		    (long long)json_get_int(c, "backups"),
+		    json_get_str(c, "newest_backup"),
+		    ago(json_get_int(c, "newest_backup_us"), now_us, text));
+	if (json_get_str(c, "comes_from")[0] != '\0')
 		(void)printf(
 		    "  server    none at this site: it comes from %s\n",
-		    str(c, "comes_from"));
+		    json_get_str(c, "comes_from"));
 	else
 		print_receiver(json_object_get(c, "receiver"));
 	print_rule(json_object_get(c, "rule"));
 	/* Of the primary the folder of a standby to be is the server's own. */
 	if (standby != NULL &&
-	    (str(c, "comes_from")[0] != '\0' ||
-		strcmp(str(standby, "state"), "foreign") != 0))
+	    (json_get_str(c, "comes_from")[0] != '\0' ||
+		strcmp(json_get_str(standby, "state"), "foreign") != 0))
 		print_standby(standby);
 	if (gap != NULL)
 		(void)printf("  GAP       timeline %lld, %s to %s\n",
-		    (long long)num(gap, "timeline"), str(gap, "from"),
-		    str(gap, "to"));
+		    (long long)json_get_int(gap, "timeline"),
+		    json_get_str(gap, "from"), json_get_str(gap, "to"));
 	print_damage(json_object_get(c, "damage"));
 	for (i = 0; i < COUNT_OF(names); i++)
 		if ((job = json_object_get(jobs, names[i])) != NULL &&
@@ -257,14 +252,15 @@ print_behind(const json_t *o, const char *where)
 {
 	char size[SIZE_TEXT_BYTES];
 
-	if (str(o, "committed")[0] == '\0')
+	if (json_get_str(o, "committed")[0] == '\0')
 		return;
-	(void)printf(", durable %s up to %s, ", where, str(o, "committed"));
-	if (num(o, "behind_bytes") == 0)
+	(void)printf(
+	    ", durable %s up to %s, ", where, json_get_str(o, "committed"));
+	if (json_get_int(o, "behind_bytes") == 0)
 		(void)printf("in step");
 	else
 		(void)printf("%s behind",
-		    size_text((uint64_t)num(o, "behind_bytes"), size));
+		    size_text((uint64_t)json_get_int(o, "behind_bytes"), size));
 }
 
 /* "\n            2.10 MB/s, 3.2 : 1 compressed, in step in 4min 5s" */
@@ -272,12 +268,12 @@ static void
 print_course(const json_t *o)
 {
 	char rate[SIZE_TEXT_BYTES], left[CLOCK_TEXT_BYTES];
-	int64_t wal = num(o, "wal_bytes_per_s"),
-		objects = num(o, "object_bytes_per_s"),
-		plain = num(o, "wal_plain_bytes"),
-		sent = num(o, "wal_sent_bytes");
+	int64_t wal = json_get_int(o, "wal_bytes_per_s"),
+		objects = json_get_int(o, "object_bytes_per_s"),
+		plain = json_get_int(o, "wal_plain_bytes"),
+		sent = json_get_int(o, "wal_sent_bytes");
 
-	if (str(o, "committed")[0] == '\0')
+	if (json_get_str(o, "committed")[0] == '\0')
 		return;
 	(void)printf(
 	    "\n            %s/s of WAL", size_text((uint64_t)wal, rate));
@@ -289,33 +285,35 @@ print_course(const json_t *o)
 		    ", %s/s of backups", size_text((uint64_t)objects, rate));
 	if (json_object_get(o, "eta_us") == NULL)
 		(void)printf(", it does not catch up at this rate");
-	else if (num(o, "eta_us") > 0)
-		(void)printf(
-		    ", in step in %s", clock_interval(num(o, "eta_us"), left));
+	else if (json_get_int(o, "eta_us") > 0)
+		(void)printf(", in step in %s",
+		    clock_interval(json_get_int(o, "eta_us"), left));
 }
 
 static void
 print_ship(const json_t *o)
 {
 	char size[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
-	int64_t since_us = num(o, "lacking_since_us");
+	int64_t since_us = json_get_int(o, "lacking_since_us");
 
-	(void)printf("  sends     %s: %s", str(o, "cluster"), str(o, "state"));
+	(void)printf("  sends     %s: %s", json_get_str(o, "cluster"),
+	    json_get_str(o, "state"));
 	print_behind(o, "there");
 	print_course(o);
 	if (since_us > 0)
 		(void)printf("\n            the loss of this site now would "
 			     "lose up to %s",
 		    clock_interval(clock_now_us() - since_us, late));
-	if (str(o, "backup")[0] != '\0')
+	if (json_get_str(o, "backup")[0] != '\0')
 		(void)printf("\n            backup %s is on its way, %s left",
-		    str(o, "backup"),
-		    size_text((uint64_t)num(o, "backup_bytes_left"), size));
-	else if (str(o, "newest_backup")[0] == '\0')
+		    json_get_str(o, "backup"),
+		    size_text(
+			(uint64_t)json_get_int(o, "backup_bytes_left"), size));
+	else if (json_get_str(o, "newest_backup")[0] == '\0')
 		(void)printf("\n            no backup is there yet: that site "
 			     "can restore nothing");
-	if (str(o, "why")[0] != '\0')
-		(void)printf("\n            %s", str(o, "why"));
+	if (json_get_str(o, "why")[0] != '\0')
+		(void)printf("\n            %s", json_get_str(o, "why"));
 	(void)printf("\n");
 }
 
@@ -323,9 +321,10 @@ static void
 print_accept(const json_t *o)
 {
 	char late[CLOCK_TEXT_BYTES];
-	int64_t source_us = num(o, "source_us");
+	int64_t source_us = json_get_int(o, "source_us");
 
-	(void)printf("  takes     %s: %s", str(o, "cluster"), str(o, "state"));
+	(void)printf("  takes     %s: %s", json_get_str(o, "cluster"),
+	    json_get_str(o, "state"));
 	print_behind(o, "here");
 	print_course(o);
 	if (json_object_get(o, "zero_loss_proved_for_us") != NULL)
@@ -335,8 +334,8 @@ print_accept(const json_t *o)
 	else if (source_us > 0)
 		(void)printf("\n            a failover now would lose up to %s",
 		    clock_interval(clock_now_us() - source_us, late));
-	if (str(o, "why")[0] != '\0')
-		(void)printf("\n            %s", str(o, "why"));
+	if (json_get_str(o, "why")[0] != '\0')
+		(void)printf("\n            %s", json_get_str(o, "why"));
 	(void)printf("\n");
 }
 
@@ -347,7 +346,7 @@ static void
 print_skew(const json_t *l)
 {
 	char text[CLOCK_TEXT_BYTES];
-	int64_t skew_us = num(l, "skew_us");
+	int64_t skew_us = json_get_int(l, "skew_us");
 
 	if (skew_us > SKEW_US || skew_us < -SKEW_US)
 		(void)printf(", its clock is %s %s",
@@ -365,22 +364,23 @@ print_link(const json_t *l)
 	if (!json_is_true(json_object_get(l, "up")) &&
 	    json_object_get(l, "heard_ago_us") != NULL)
 		(void)printf("  link      DOWN, last heard %s ago",
-		    clock_interval(num(l, "heard_ago_us"), ago_text));
+		    clock_interval(json_get_int(l, "heard_ago_us"), ago_text));
 	else
 		(void)printf("  link      %s%s%s",
 		    json_is_true(json_object_get(l, "up")) ? "up" : "DOWN",
-		    str(l, "congestion")[0] == '\0' ? "" : ", ",
-		    str(l, "congestion"));
+		    json_get_str(l, "congestion")[0] == '\0' ? "" : ", ",
+		    json_get_str(l, "congestion"));
 	print_skew(l);
 	(void)printf("\n");
 	json_array_foreach(json_object_get(l, "paths"), i, path)
 	{
 		(void)printf("  path %zu    %s %s, %.1f ms, %lld lanes", i + 1,
 		    json_is_true(json_object_get(path, "up")) ? "up" : "DOWN",
-		    str(path, "remote"), (double)num(path, "rtt_us") / 1000,
-		    (long long)num(path, "lanes"));
-		if (str(path, "error")[0] != '\0')
-			(void)printf(": %s", str(path, "error"));
+		    json_get_str(path, "remote"),
+		    (double)json_get_int(path, "rtt_us") / 1000,
+		    (long long)json_get_int(path, "lanes"));
+		if (json_get_str(path, "error")[0] != '\0')
+			(void)printf(": %s", json_get_str(path, "error"));
 		(void)printf("\n");
 	}
 	json_array_foreach(json_object_get(l, "ships"), i, one) print_ship(one);
@@ -391,12 +391,12 @@ print_link(const json_t *l)
 static void
 print_peer(const json_t *p)
 {
-	(void)printf("\npeer %s%s\n", str(p, "name"),
+	(void)printf("\npeer %s%s\n", json_get_str(p, "name"),
 	    json_is_true(json_object_get(p, "witness")) ? " (witness)" : "");
 	if (json_is_true(json_object_get(p, "paired")))
-		(void)printf("  paired    key %s\n", str(p, "key"));
+		(void)printf("  paired    key %s\n", json_get_str(p, "key"));
 	else
-		(void)printf("  %s\n", str(p, "error"));
+		(void)printf("  %s\n", json_get_str(p, "error"));
 	if (json_object_get(p, "link") != NULL)
 		print_link(json_object_get(p, "link"));
 }
@@ -412,16 +412,16 @@ print_all(const json_t *reply)
 	char size[SIZE_TEXT_BYTES];
 	size_t i;
 
-	(void)printf("%s\n", str(health, "sentence"));
-	if (str(health, "next")[0] != '\0')
-		(void)printf("next: %s\n", str(health, "next"));
-	(void)printf("\nsite %s, repository %s, %s free\n", str(reply, "site"),
-	    str(repository, "url"),
-	    size_text((uint64_t)num(repository, "free_bytes"), size));
+	(void)printf("%s\n", json_get_str(health, "sentence"));
+	if (json_get_str(health, "next")[0] != '\0')
+		(void)printf("next: %s\n", json_get_str(health, "next"));
+	(void)printf("\nsite %s, repository %s, %s free\n",
+	    json_get_str(reply, "site"), json_get_str(repository, "url"),
+	    size_text((uint64_t)json_get_int(repository, "free_bytes"), size));
 	for (i = 0; i < json_array_size(alarms); i++)
 		(void)printf("alarm %s: %s\n",
-		    str(json_array_get(alarms, i), "name"),
-		    str(json_array_get(alarms, i), "message"));
+		    json_get_str(json_array_get(alarms, i), "name"),
+		    json_get_str(json_array_get(alarms, i), "message"));
 	for (i = 0; i < json_array_size(clusters); i++)
 		print_cluster(json_array_get(clusters, i), clock_now_us());
 	for (i = 0; i < json_array_size(peers); i++)
@@ -494,7 +494,7 @@ cmd_status(struct cli *cli, int argc, char *argv[], struct err *e)
 		cli_print_json(cli, json_incref(reply));
 	else
 		print_all(reply);
-	level = str(json_object_get(reply, "health"), "level");
+	level = json_get_str(json_object_get(reply, "health"), "level");
 	if (strcmp(level, "ok") == 0)
 		return 0;
 	return err_set(e, ERR_REFUSED, "%s", level);

@@ -16,7 +16,7 @@ role_str(const json_t *o, const char *key)
 int64_t
 role_num(const json_t *o, const char *key)
 {
-	return json_integer_value(json_object_get(o, key));
+	return json_get_int(o, key);
 }
 
 bool

@@ -20,20 +20,6 @@ link_view(const struct settings *s, const char *peer)
 	return show_read(path);
 }
 
-static int64_t
-num(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
-static const char *
-str(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s == NULL ? "" : s;
-}
-
 static void
 set(struct alarms *a, enum alarm_kind kind, const char *peer, const char *text)
 {
@@ -52,7 +38,7 @@ is_lost(const struct peer_settings *p, const json_t *heard, const json_t *path,
 
 	return !json_is_true(json_object_get(heard, "up")) &&
 	    (json_object_get(heard, "heard_ago_us") != NULL ||
-		now_us - num(path, "since_us") > patience_us);
+		now_us - json_get_int(path, "since_us") > patience_us);
 }
 
 /* Is there a link?  What to say when there is not. */
@@ -61,7 +47,7 @@ judge_reach(struct alarms *a, const struct peer_settings *p, const json_t *v,
     int64_t now_us)
 {
 	char text[600] = "";
-	bool fresh = now_us - num(v, "updated_us") < STALE_US;
+	bool fresh = now_us - json_get_int(v, "updated_us") < STALE_US;
 	const json_t *path = json_array_get(json_object_get(v, "paths"), 0);
 
 	if (!fresh)
@@ -70,8 +56,8 @@ judge_reach(struct alarms *a, const struct peer_settings *p, const json_t *v,
 	else if (is_lost(p, v, path, now_us))
 		(void)snprintf(text, sizeof(text),
 		    "site \"%s\" cannot be reached%s%.160s", p->name,
-		    str(path, "error")[0] == '\0' ? "" : ": ",
-		    str(path, "error"));
+		    json_get_str(path, "error")[0] == '\0' ? "" : ": ",
+		    json_get_str(path, "error"));
 	set(a, ALARM_PEER_UNREACHABLE, p->name, text);
 	return fresh && text[0] == '\0';
 }
@@ -93,7 +79,7 @@ judge_paths(struct alarms *a, const struct peer_settings *p,
 			    "path %zu of %zu to \"%s\" is down (%.60s): there "
 			    "is less redundancy",
 			    i + 1, json_array_size(paths), p->name,
-			    str(path, "remote"));
+			    json_get_str(path, "remote"));
 	}
 	set(a, ALARM_PATH_DOWN, p->name,
 	    down < json_array_size(paths) ? text : "");
@@ -120,42 +106,49 @@ judge_rpo(struct alarms *a, const struct settings *s,
 
 	json_array_foreach(json_object_get(v, "ships"), i, one)
 	{
-		since = num(one, "lacking_since_us");
-		if (since != 0 && rpo_target(s, str(one, "cluster")) > 0 &&
-		    now_us - since > rpo_target(s, str(one, "cluster")))
+		since = json_get_int(one, "lacking_since_us");
+		if (since != 0 &&
+		    rpo_target(s, json_get_str(one, "cluster")) > 0 &&
+		    now_us - since >
+			rpo_target(s, json_get_str(one, "cluster")))
 			(void)snprintf(text, sizeof(text),
 			    "site \"%s\" lacks %s of cluster \"%.60s\", the "
 			    "oldest of it for %s",
 			    p->name,
 			    size_text(
-				(uint64_t)num(one, "behind_bytes"), bytes),
-			    str(one, "cluster"),
+				(uint64_t)json_get_int(one, "behind_bytes"),
+				bytes),
+			    json_get_str(one, "cluster"),
 			    clock_interval(now_us - since, late));
-		if (str(one, "why")[0] != '\0')
+		if (json_get_str(one, "why")[0] != '\0')
 			(void)snprintf(refused, sizeof(refused),
 			    "site \"%s\" does not take cluster \"%.60s\": "
 			    "%.160s",
-			    p->name, str(one, "cluster"), str(one, "why"));
+			    p->name, json_get_str(one, "cluster"),
+			    json_get_str(one, "why"));
 	}
 	json_array_foreach(json_object_get(v, "accepts"), i, one)
 	{
-		if (str(one, "why")[0] != '\0')
+		if (json_get_str(one, "why")[0] != '\0')
 			(void)snprintf(refused, sizeof(refused),
 			    "cluster \"%.60s\" of site \"%s\" is not taken "
 			    "here: %.160s",
-			    str(one, "cluster"), p->name, str(one, "why"));
+			    json_get_str(one, "cluster"), p->name,
+			    json_get_str(one, "why"));
 		/* The source's clock, as ours would show it. */
-		since = num(one, "source_us") - num(v, "skew_us");
-		if (num(one, "source_us") == 0 ||
-		    strcmp(str(one, "state"), "accepting") != 0 ||
-		    rpo_target(s, str(one, "cluster")) <= 0 ||
-		    now_us - since <= rpo_target(s, str(one, "cluster")) ||
+		since =
+		    json_get_int(one, "source_us") - json_get_int(v, "skew_us");
+		if (json_get_int(one, "source_us") == 0 ||
+		    strcmp(json_get_str(one, "state"), "accepting") != 0 ||
+		    rpo_target(s, json_get_str(one, "cluster")) <= 0 ||
+		    now_us - since <=
+			rpo_target(s, json_get_str(one, "cluster")) ||
 		    json_object_get(one, "zero_loss_proved_for_us") != NULL)
 			continue;
 		(void)snprintf(text, sizeof(text),
 		    "what is here of cluster \"%.60s\" of site \"%s\" is %s "
 		    "old: so much a failover now may lose",
-		    str(one, "cluster"), p->name,
+		    json_get_str(one, "cluster"), p->name,
 		    clock_interval(now_us - since, late));
 	}
 	set(a, ALARM_RPO_EXCEEDED, p->name, text);

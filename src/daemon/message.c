@@ -91,7 +91,7 @@ message_text(const json_t *message, const char *key)
 int64_t
 message_number(const json_t *message, const char *key)
 {
-	return json_integer_value(json_object_get(message, key));
+	return json_get_int(message, key);
 }
 
 enum log_level

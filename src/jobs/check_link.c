@@ -82,9 +82,7 @@ courier_status(const struct settings *s, const char *peer)
 	AUTO_JSON json_t *j = show_read(path);
 
 	if (j == NULL ||
-	    clock_now_us() -
-		    json_integer_value(json_object_get(j, "updated_us")) >
-		STATUS_US)
+	    clock_now_us() - json_get_int(j, "updated_us") > STATUS_US)
 		return NULL;
 	return steal_ptr(&j);
 }
@@ -126,7 +124,7 @@ check_reached(struct check *k, const struct peer_settings *p, const char *what)
 		if (!json_is_true(json_object_get(path, "up")))
 			continue;
 		up++;
-		rtt_us = json_integer_value(json_object_get(path, "rtt_us"));
+		rtt_us = json_get_int(path, "rtt_us");
 	}
 	if (!json_is_true(json_object_get(j, "up")))
 		say_unreached(k, what, paths);

@@ -269,7 +269,7 @@ check_runtime(struct check *k)
 	if (reply != NULL)
 		check_say(k, CHECK_OK, "daemon", NULL,
 		    "pgkurad runs (process %d)",
-		    (int)json_integer_value(json_object_get(reply, "pid")));
+		    (int)json_get_int(reply, "pid"));
 	else if (e.kind == ERR_NOT_FOUND)
 		check_say(k, CHECK_WARNING, "daemon",
 		    "Start it: \"systemctl enable --now pgkurad\".",

@@ -204,7 +204,7 @@ longest_still_us(const json_t *samples)
 	for (i = 0; i < json_array_size(samples); i++) {
 		const json_t *s = json_array_get(samples, i);
 
-		us = json_integer_value(json_object_get(s, "us"));
+		us = json_get_int(s, "us");
 		flushed = lsn_of(s, "flushed");
 		server = lsn_of(s, "server");
 		if (flushed == LSN_NONE || server <= flushed ||

@@ -331,7 +331,7 @@ is_claimed(const struct asker *a, const json_t *item, int64_t now_us)
 {
 	const json_t *asked = json_object_get(item, "asked");
 	const char *peer = json_string_value(json_object_get(asked, "peer"));
-	int64_t us = json_integer_value(json_object_get(asked, "us"));
+	int64_t us = json_get_int(asked, "us");
 
 	return peer != NULL && strcmp(peer, peer_of(a)) != 0 &&
 	    now_us - us < CLAIM_US && us <= now_us;

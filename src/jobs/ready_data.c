@@ -104,8 +104,8 @@ look_at_clock(struct ready *r)
 	int64_t ours_us, theirs_us, skew_us;
 	char skew[CLOCK_TEXT_BYTES];
 
-	ours_us = json_integer_value(json_object_get(j, "message_us"));
-	theirs_us = json_integer_value(json_object_get(j, "server_us"));
+	ours_us = json_get_int(j, "message_us");
+	theirs_us = json_get_int(j, "server_us");
 	if (ours_us == 0 || theirs_us == 0) {
 		check_say(&r->k, CHECK_NOTE, "clocks", NULL,
 		    "not compared: no receiver of this site is in contact");

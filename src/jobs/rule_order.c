@@ -253,19 +253,11 @@ no_rule(const struct cluster_settings *c, struct err *e)
 	return err_hint(e, "Start it: \"systemctl start pgkurad\".");
 }
 
-static const char *
-str(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s == NULL ? "" : s;
-}
-
 /* The last word of an order: 1 done, 0 not yet, -1 refused or failed. */
 static int
 verdict_of(const json_t *o, struct err *e)
 {
-	const char *state = str(o, "state");
+	const char *state = json_get_str(o, "state");
 
 	if (strcmp(state, "running") == 0)
 		return 0;
@@ -273,9 +265,9 @@ verdict_of(const json_t *o, struct err *e)
 		return 1;
 	(void)err_set(e,
 	    strcmp(state, "refused") == 0 ? ERR_REFUSED : ERR_TRANSIENT, "%s",
-	    str(o, "text"));
-	if (str(o, "hint")[0] != '\0')
-		(void)err_hint(e, "%s", str(o, "hint"));
+	    json_get_str(o, "text"));
+	if (json_get_str(o, "hint")[0] != '\0')
+		(void)err_hint(e, "%s", json_get_str(o, "hint"));
 	return -1;
 }
 
@@ -292,11 +284,11 @@ wait_for_order(const struct settings *s, const struct cluster_settings *c,
 	while (rc == 0) {
 		AUTO_JSON json_t *j = rule_shown(s, c);
 		const json_t *o = json_object_get(j, "order");
-		const char *doing = str(j, "doing");
+		const char *doing = json_get_str(j, "doing");
 
 		if (child_check_stop(e) == -1)
 			return -1;
-		if (strcmp(str(o, "id"), id) == 0) {
+		if (strcmp(json_get_str(o, "id"), id) == 0) {
 			seen = true;
 			rc = verdict_of(o, e);
 		} else if (seen && j != NULL) {

@@ -167,9 +167,7 @@ look_at_links(const struct wait *w, const json_t *items, bool *reached)
 		bytes += (uint64_t)json_integer_value(
 		    json_object_get(heal, "arrived_bytes"));
 		if (!json_is_true(json_object_get(l, "up")) ||
-		    json_integer_value(json_object_get(l, "updated_us")) +
-			    STALE_US <
-			clock_now_us())
+		    json_get_int(l, "updated_us") + STALE_US < clock_now_us())
 			continue;
 		json_array_foreach(items, k,
 		    item) if (damage_answer(item, peer) == NULL) *reached =
