@@ -27,7 +27,7 @@ static struct settings settings;
 static struct walmaker maker;
 
 static const char *const histories[] = { "1\t0/200000\tno recovery target\n",
-	"1\t0/200000\tno recovery target\n2\t0/300000\tagain\n" };
+	"1\t0/200000\tno recovery target\n4\t0/300000\tagain\n" };
 
 /* Whole, and how it lay there. */
 static struct object {
@@ -189,10 +189,10 @@ make_wal(void)
 	take_note(path);
 	store_names_free(partials);
 	for (i = 0; i < 2; i++)
-		if (wal_store_history(&lineage, 2 + i, histories[i],
+		if (wal_store_history(&lineage, 4 + i, histories[i],
 			strlen(histories[i]), &e) == -1)
 			tap_bail("%s", e.text);
-	take_note("wal/00000003.history");
+	take_note("wal/00000005.history");
 }
 
 /* ---- one try ---- */
@@ -233,6 +233,16 @@ is_wanted(const struct object *o)
 	AUTO_JSON json_t *list = damage_read(&settings, "main");
 
 	return damage_find(list, lineage.name, o->name) != NULL;
+}
+
+/* Does the list say that verification need not miss it? */
+static inline bool
+is_noted_gone(const struct object *o)
+{
+	AUTO_JSON json_t *list = damage_read(&settings, "main");
+
+	return json_is_true(
+	    json_object_get(damage_find(list, lineage.name, o->name), "gone"));
 }
 
 enum how { FLIPPED, CUT, LOST, WHOLE };

@@ -74,7 +74,7 @@ check_signed(void)
 	enum how how;
 
 	know_roots = true;
-	forge(&b, root, lineage.repo, "\"stored_bytes\"", "\"STORED_bytes\"");
+	forge(&b, root, lineage.repo, "\"started_us\":1", "\"started_us\":2");
 	for (how = FLIPPED; how <= LOST; how++)
 		refuse(root, how, &b, "another root by the same key");
 	know_roots = false;
@@ -134,6 +134,7 @@ static void
 check_wal(void)
 {
 	const struct object *s = &objects[SEGMENT], *p = &objects[PARTIAL];
+	AUTO_FREE uint8_t *plain = mem_alloc(SEGMENT_BYTES);
 	AUTO_WALMAKER struct walmaker other, later;
 	AUTO_BUF struct buf b = BUF_INIT;
 
@@ -152,6 +153,11 @@ check_wal(void)
 	refuse(s, FLIPPED, &b, "a segment with other records");
 	refuse(s, CUT, &b, "one that does not fit what is before it");
 	refuse(s, LOST, &b, "the same, when nothing is there");
+	/* In what is left of the record that begins before it. */
+	(void)memcpy(plain, wal_segment_of(&maker, 1), SEGMENT_BYTES);
+	plain[41] ^= 1;
+	stored_as(&b, s, plain);
+	refuse(s, CUT, &b, "one whose first record is wrong");
 	stored_as(&b, s, wal_segment_of(&later, 1));
 	refuse(s, FLIPPED, &b, "a segment with other records at its end");
 	refuse(s, CUT, &b, "one that does not fit what is behind it");
@@ -177,20 +183,24 @@ static void
 check_history(void)
 {
 	const struct object *h = &objects[HISTORY];
-	AUTO_WALMAKER struct walmaker third;
+	AUTO_WALMAKER struct walmaker fifth;
 	AUTO_BUF struct buf b = BUF_INIT;
 	struct err e = ERR_INIT;
 
-	walmaker_init(&third, 15, 8 * START);
-	third.timeline = 3;
-	wal_fill(&third, 10 * START);
-	if (!wal_scratch_store(&lineage, &third, 0, &e))
+	walmaker_init(&fifth, 15, 8 * START);
+	fifth.timeline = 5;
+	wal_fill(&fifth, 10 * START);
+	if (!wal_scratch_store(&lineage, &fifth, 0, &e))
 		tap_bail("%s", e.text);
-	seal(&b, "1\t0/250000\tx\n2\t0/300000\tagain\n");
+	seal(&b, "1\t0/250000\tx\n4\t0/300000\tagain\n");
 	refuse(h, FLIPPED, &b, "a history that is not its parent's");
-	seal(&b, "2\t0/300000\tagain\n");
+	seal(&b, "2\t0/200000\tx\n4\t0/300000\tagain\n");
+	refuse(h, FLIPPED, &b, "a history that comes from another timeline");
+	seal(&b, "1\t0/200000\tx\n2\t0/250000\tx\n4\t0/300000\tagain\n");
+	refuse(h, FLIPPED, &b, "a history that is longer than its parent's");
+	seal(&b, "4\t0/300000\tagain\n");
 	refuse(h, FLIPPED, &b, "a history without its parent's");
-	seal(&b, "1\t0/200000\tno recovery target\n2\t0/900000\tagain\n");
+	seal(&b, "1\t0/200000\tno recovery target\n4\t0/900000\tagain\n");
 	refuse(h, LOST, &b, "a history that begins behind its WAL");
 	seal(&b, "what is this\n");
 	refuse(h, FLIPPED, &b, "a history that is none");
