@@ -155,6 +155,9 @@ check_failure(const struct object *o, enum how how, bool done,
 		    kept);
 	if (o == &objects[ROOT] || o == &objects[MARK])
 		tap_ok(there || how == LOST, "%s: it is never gone", what);
+	if (!there && how != LOST)
+		tap_ok(is_noted_gone(o), "%s: the list says that it is gone",
+		    what);
 	tap_ok(
 	    whole || is_wanted(o), "%s: it is wanted until it is whole", what);
 	if (is_wanted(o))
