@@ -539,8 +539,14 @@ on_chunk(struct keeper *k, const struct item *it)
 		finish(k, b);
 		return;
 	}
-	if (prefix_of(b) - b->noted >= NOTE_BYTES)
-		(void)note(k, b, NULL);
+	/* After a failed sync none that works says anything of what came: it is
+	 * to come again, from what was noted on. */
+	if (prefix_of(b) - b->noted >= NOTE_BYTES && note(k, b, &e) == -1) {
+		say(k, b->number,
+		    e.sys_errno == ENOSPC ? KEPT_NO_ROOM : KEPT_DAMAGED, 0, &e);
+		drop(k, b);
+		return;
+	}
 	if (prefix_of(b) - b->told >= PART_BYTES) {
 		b->told = prefix_of(b);
 		say(k, b->number, KEPT_PART, b->told, NULL);

@@ -2,7 +2,10 @@
  * Objects that another site sends: kept once and whole, or not at all.
  */
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -12,6 +15,7 @@
 #include "unit/wal_scratch.h"
 
 static struct lineage lineage;
+static atomic_bool fsync_fails;
 static char pack[STORE_KEY_BYTES]; /* with the folder that belongs to it */
 
 static void
@@ -123,6 +127,50 @@ check_resume(const uint8_t *data, size_t len)
 	keeper_free(k);
 }
 
+int __real_fsync(int fd);
+
+int
+__wrap_fsync(int fd)
+{
+	if (atomic_exchange(&fsync_fails, false)) {
+		errno = EIO;
+		return -1;
+	}
+	return __real_fsync(fd);
+}
+
+/* The kernel reports what it could not write once, and forgets the bytes: what
+ * came since the last sync that worked has to come again. */
+static void
+check_failed_sync(void)
+{
+	AUTO_KEEPER struct keeper *k =
+	    keeper_new(&lineage, "tokyo", NULL, nothing, NULL);
+	size_t len = (size_t)20 << 20;
+	AUTO_FREE uint8_t *data = mem_zalloc(len);
+	struct keeper_result r;
+	struct lineage nowhere = { 0 };
+	char name[STORE_KEY_BYTES];
+
+	random_bytes(data, len);
+	(void)pack_key(&nowhere, "20261121T030405Z-7f3a.00015", name);
+	(void)memmove(name, name + 2, strlen(name + 2) + 1);
+	r = offer(k, 1, name, data, len);
+	atomic_store(&fsync_fails, true);
+	send(k, 1, data, 0, (size_t)17 << 20);
+	r = result(k);
+	tap_ok(r.what == KEPT_DAMAGED && !atomic_load(&fsync_fails),
+	    "a failed sync is told: %s", r.err.text);
+	r = offer(k, 2, name, data, len);
+	tap_ok(r.what == KEPT_WANTED && r.offset == 0,
+	    "what came is wanted again, from %llu on",
+	    (unsigned long long)r.offset);
+	send(k, 2, data, 0, len);
+	r = result(k);
+	tap_ok(r.what == KEPT_DONE && holds(name, data, len),
+	    "and is whole then (%s)", r.err.text);
+}
+
 static void
 check_damaged(const uint8_t *data, size_t len)
 {
@@ -198,6 +246,7 @@ main(void)
 	(void)memmove(pack, pack + 2, strlen(pack + 2) + 1);
 	check_whole(data, len);
 	check_resume(data, len);
+	check_failed_sync();
 	check_damaged(data, len);
 	check_names();
 	return tap_done();
