@@ -130,6 +130,24 @@ stored_as(struct buf *b, const struct object *o, const uint8_t *plain)
 	store_names_free(partials);
 }
 
+/* The segment behind the one that is healed goes away, or comes back. */
+static void
+hide_next(bool away)
+{
+	char name[WAL_NAME_BYTES], path[80], from[STORE_KEY_BYTES],
+	    to[STORE_KEY_BYTES];
+	struct err e = ERR_INIT;
+
+	(void)wal_name(1, 3 * START, SEGMENT_BYTES, name);
+	(void)snprintf(
+	    path, sizeof(path), "wal/%.8s/%.8s/%.24s", name, name + 8, name);
+	(void)lineage_key(&lineage, from, "%s", path);
+	(void)lineage_key(&lineage, to, "hidden/next");
+	if (store_rename(repo_store(lineage.repo), away ? from : to,
+		away ? to : from, &e) == -1)
+		tap_bail("%s", e.text);
+}
+
 static void
 check_wal(void)
 {
@@ -153,6 +171,9 @@ check_wal(void)
 	refuse(s, FLIPPED, &b, "a segment with other records");
 	refuse(s, CUT, &b, "one that does not fit what is before it");
 	refuse(s, LOST, &b, "the same, when nothing is there");
+	hide_next(true);
+	refuse(s, LOST, &b, "the same, when the next one is lost, too");
+	hide_next(false);
 	/* In what is left of the record that begins before it. */
 	(void)memcpy(plain, wal_segment_of(&maker, 1), SEGMENT_BYTES);
 	plain[41] ^= 1;
