@@ -96,6 +96,8 @@ ok(Kura::wait_until(sub {
 	my $newest = $d->cluster('main')->{newest_backup} // '';
 	return $newest ne '' && $newest ne $first;
 }, 60), 'which succeeds');
+# It is seen as soon as it is whole, while its process tidies up.
+Kura::wait_until(sub { !$d->cluster('main')->{jobs}{backup}{running} });
 ok($d->wait_event('wal_gap_cleared', 60), 'so the gap is no more');
 ok(Kura::wait_until(sub { $d->status->{health}{level} eq 'ok' }, 60),
 	'and all is well') or diag(explain($d->status->{alarms}));
