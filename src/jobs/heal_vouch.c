@@ -133,21 +133,35 @@ check_around(const struct healing *h, const uint8_t *plain, struct err *e)
 	return check_next(h, timeline, lsn, plain, e);
 }
 
+/* The plain bytes of staged WAL, never more than a segment. */
+static int
+read_staged(const struct healing *h, uint8_t **plain, uint32_t *len,
+    uint64_t *start_lsn, struct err *e)
+{
+	AUTO_WALSTORED struct walstored *s =
+	    walstored_open(h->l, h->staging, e);
+
+	if (s == NULL)
+		return -1;
+	*len = walstored_header(s)->plain_bytes;
+	*start_lsn = walstored_header(s)->start_lsn;
+	if (*len > h->l->facts.segment_bytes)
+		return err_set(
+		    e, ERR_CORRUPT, "\"%s\" is longer than a segment", h->name);
+	*plain = mem_alloc(*len);
+	return walstored_read(s, 0, *len, *plain, e);
+}
+
 static int
 vouch_segment(const struct healing *h, struct err *e)
 {
-	AUTO_WALSTORED struct walstored *s = NULL;
 	AUTO_FREE uint8_t *plain = NULL;
 	uint8_t was[SHA256_BYTES], is[SHA256_BYTES];
 	char key[STORE_KEY_BYTES];
+	uint64_t start_lsn;
 	uint32_t len;
 
-	s = walstored_open(h->l, h->staging, e);
-	if (s == NULL)
-		return -1;
-	len = walstored_header(s)->plain_bytes;
-	plain = mem_alloc(len);
-	if (walstored_read(s, 0, len, plain, e) == -1)
+	if (read_staged(h, &plain, &len, &start_lsn, e) == -1)
 		return -1;
 	if (len != h->l->facts.segment_bytes)
 		return err_set(
@@ -165,24 +179,17 @@ vouch_segment(const struct healing *h, struct err *e)
 static int
 vouch_partial(const struct healing *h, struct err *e)
 {
-	AUTO_WALSTORED struct walstored *s = NULL;
 	AUTO_FREE uint8_t *plain = NULL;
 	char segment[WAL_NAME_BYTES], want[WALSTORED_PARTIAL_NAME_BYTES];
 	uint8_t is[SHA256_BYTES];
-	uint64_t end;
+	uint64_t start_lsn, end;
 	uint32_t len;
 
-	s = walstored_open(h->l, h->staging, e);
-	if (s == NULL)
-		return -1;
-	len = walstored_header(s)->plain_bytes;
-	plain = mem_alloc(len);
-	if (walstored_read(s, 0, len, plain, e) == -1)
+	if (read_staged(h, &plain, &len, &start_lsn, e) == -1)
 		return -1;
 	sha256_of(plain, len, is);
 	if (walstored_parse_partial(heal_base_of(h->name), segment, &end))
-		walstored_partial_name(
-		    segment, walstored_header(s)->start_lsn + len, is, want);
+		walstored_partial_name(segment, start_lsn + len, is, want);
 	else
 		want[0] = '\0';
 	if (strcmp(want, heal_base_of(h->name)) != 0)
