@@ -96,4 +96,11 @@ void accept_status(const struct accept *a, json_t *out);
 /* Nothing is heard from the peer: another site may have its place. */
 void accept_silence(struct accept *a);
 
+/* ---- courier_link.c ---- */
+
+/* A session outlives a silence; what people ask is whether anything passes. */
+bool courier_is_reached(const struct link_state *st);
+/* Paths and counters, into the status. */
+void courier_put_link(json_t *out, const struct link_state *st);
+
 #endif /* !JOBS_COURIER_INT_H */
