@@ -61,6 +61,15 @@ xxh3_keyed(uint64_t key, const void *data, size_t len)
 }
 
 void
+xxh3_128_of(const void *data, size_t len, uint8_t out[XXH3_128_BYTES])
+{
+	XXH128_canonical_t sum;
+
+	XXH128_canonicalFromHash(&sum, XXH3_128bits(data, len));
+	(void)memcpy(out, sum.digest, XXH3_128_BYTES);
+}
+
+void
 random_bytes(void *out, size_t len)
 {
 	uint8_t *p = out;

@@ -2,10 +2,10 @@
 #define CODEC_DIGEST_H
 
 /*
- * digest: the three sums we use.
+ * digest: the sums we use.
  *
- * SHA-256 names whole objects (packs, manifests, WAL); keyed XXH3-64 tells
- * blocks apart; CRC-32C is PostgreSQL's and combines.
+ * SHA-256 names whole objects (packs, manifests); XXH3-128 tells WAL segments
+ * apart, keyed XXH3-64 blocks; CRC-32C is PostgreSQL's and combines.
  */
 
 #include <stddef.h>
@@ -46,6 +46,14 @@ uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t len_b);
 
 /* XXH3-64 keyed by a 64-bit seed that belongs to one repository. */
 uint64_t xxh3_keyed(uint64_t key, const void *data, size_t len);
+
+/*
+ * XXH3-128 with seed 0 in its canonical form, most significant byte first.  It
+ * runs at the memory's speed and tells what differs by accident, for ever; it
+ * is no proof against somebody who wants two texts to have one sum.
+ */
+#define XXH3_128_BYTES 16
+void xxh3_128_of(const void *data, size_t len, uint8_t out[XXH3_128_BYTES]);
 
 /* len bytes from the system's random generator. */
 void random_bytes(void *out, size_t len);

@@ -143,7 +143,7 @@ check_segment(const struct lineage *l, const char *name, struct err *e)
 {
 	AUTO_WALSTORED struct walstored *s = NULL;
 	AUTO_FREE uint8_t *plain = NULL;
-	uint8_t sha256[SHA256_BYTES];
+	uint8_t digest[WALFILE_DIGEST_BYTES];
 	char key[STORE_KEY_BYTES];
 	uint32_t len;
 
@@ -154,8 +154,8 @@ check_segment(const struct lineage *l, const char *name, struct err *e)
 	plain = mem_alloc(len);
 	if (walstored_read(s, 0, len, plain, e) == -1)
 		return -1;
-	sha256_of(plain, len, sha256);
-	if (memcmp(sha256, walstored_trailer(s)->sha256, SHA256_BYTES) != 0 ||
+	walfile_digest_of(walstored_header(s)->version, plain, len, digest);
+	if (memcmp(digest, walstored_trailer(s)->digest, sizeof(digest)) != 0 ||
 	    len != l->facts.segment_bytes)
 		return err_set(e, ERR_CORRUPT,
 		    "WAL segment \"%s\" does not match its digest",

@@ -30,6 +30,7 @@ header_of(
     const struct lineage *l, uint32_t timeline, uint64_t lsn, uint32_t len)
 {
 	struct walfile_header h = {
+		.version = WALFILE_VERSION,
 		.timeline = timeline,
 		.system_id = l->facts.system_id,
 		.start_lsn = lsn,
@@ -117,7 +118,7 @@ wal_store_partial(const struct lineage *l, const char *segment,
 	AUTO_WAL_STORER struct wal_storer *w = wal_storer_new();
 	AUTO_WALINDEX struct walindex x = { 0 };
 	char name[WALSTORED_PARTIAL_NAME_BYTES], key[STORE_KEY_BYTES];
-	uint8_t sha256[SHA256_BYTES];
+	uint8_t digest[WALFILE_DIGEST_BYTES];
 	struct walfile_header h;
 	uint32_t timeline, valid;
 	uint64_t lsn;
@@ -136,8 +137,8 @@ wal_store_partial(const struct lineage *l, const char *segment,
 	if (valid == 0)
 		return 0;
 	(void)index_prefix(l, timeline, lsn, data, valid, &x);
-	sha256_of(data, valid, sha256);
-	walstored_partial_name(segment, lsn + valid, sha256, name);
+	walfile_digest_of(WALFILE_VERSION, data, valid, digest);
+	walstored_partial_name(segment, lsn + valid, digest, name);
 	(void)lineage_key(
 	    l, key, "wal/%.8s/%.8s/%s", segment, segment + 8, name);
 	h = header_of(l, timeline, lsn, valid);

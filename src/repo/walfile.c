@@ -10,7 +10,6 @@
 #include "base/le.h"
 #include "pg/lsn.h"
 
-#define VERSION	     1
 #define FRAME_HEADER 0x184D2A5Bu
 #define FRAME_FOOTER 0x184D2A5Cu
 
@@ -58,7 +57,7 @@ walfile_header_encode(
 	le32_put(out, FRAME_HEADER);
 	le32_put(out + 4, WALFILE_HEADER_BYTES - 8);
 	(void)memcpy(out + 8, header_magic, sizeof(header_magic));
-	le16_put(out + 16, VERSION);
+	le16_put(out + 16, h->version);
 	le16_put(out + 18, h->flags);
 	le32_put(out + 20, h->timeline);
 	le64_put(out + 24, h->system_id);
@@ -75,7 +74,6 @@ walfile_header_decode(struct walfile_header *h,
 {
 	struct walfile_header got;
 	const char *fault;
-	unsigned int version;
 
 	if (le32_get(in) != FRAME_HEADER ||
 	    le32_get(in + 4) != WALFILE_HEADER_BYTES - 8 ||
@@ -86,11 +84,11 @@ walfile_header_decode(struct walfile_header *h,
 		    "checksum of the segment's header does not match");
 
 	/* The checksum holds, so what follows is a difference, not damage. */
-	version = le16_get(in + 16);
-	if (version != VERSION)
+	got.version = le16_get(in + 16);
+	if (got.version < 1 || got.version > WALFILE_VERSION)
 		return err_set(e, ERR_CORRUPT,
 		    "version %u of stored WAL segments is not supported",
-		    version);
+		    got.version);
 	got.flags = le16_get(in + 18);
 	got.timeline = le32_get(in + 20);
 	got.system_id = le64_get(in + 24);
@@ -119,7 +117,7 @@ walfile_trailer_encode(
 {
 	assert(t->index_bytes <= WALFILE_INDEX_BYTES_MAX);
 
-	(void)memcpy(out, t->sha256, SHA256_BYTES);
+	(void)memcpy(out, t->digest, WALFILE_DIGEST_BYTES);
 	le64_put(out + 32, t->body_bytes);
 	le32_put(out + 40, t->index_bytes);
 	le32_put(out + 44, t->footer_crc);
@@ -148,12 +146,24 @@ walfile_trailer_decode(struct walfile_trailer *t,
 		return err_set(e, ERR_CORRUPT,
 		    "the segment's trailer has bits of a later version");
 
-	(void)memcpy(t->sha256, in, SHA256_BYTES);
+	(void)memcpy(t->digest, in, WALFILE_DIGEST_BYTES);
 	t->body_bytes = le64_get(in + 32);
 	t->index_bytes = le32_get(in + 40);
 	t->footer_crc = le32_get(in + 44);
 	t->header_crc = le32_get(in + 48);
 	return 0;
+}
+
+void
+walfile_digest_of(unsigned int version, const void *plain, size_t len,
+    uint8_t out[WALFILE_DIGEST_BYTES])
+{
+	if (version == 1) {
+		sha256_of(plain, len, out);
+		return;
+	}
+	(void)memset(out, 0, WALFILE_DIGEST_BYTES);
+	xxh3_128_of(plain, len, out);
 }
 
 uint32_t

@@ -21,7 +21,7 @@
  *	     0	   4	frame		0x184D2A5B, a skippable frame ...
  *	     4	   4	frame_bytes	... of 56 bytes
  *	     8	   8	magic		"PGKWAL\r\n"
- *	    16	   2	version		1
+ *	    16	   2	version		1 or 2
  *	    18	   2	flags		bit 0: partial
  *	    20	   4	timeline	of the segment's name, never 0
  *	    24	   8	system_id	pg_control's system identifier
@@ -41,7 +41,9 @@
  *	       	    	index		walindex.h
  *
  *	trailer, the last 64 bytes of the footer and of the file
- *	     0	  32	sha256		of the plain bytes
+ *	     0	  32	digest		of the plain bytes, by version:
+ *					1: SHA-256
+ *					2: XXH3-128, then 16 bytes of 0
  *	    32	   8	body_bytes	of all chunks
  *	    40	   4	index_bytes
  *	    44	   4	footer_crc	CRC-32C of the footer before the trailer
@@ -63,6 +65,8 @@
 #define WALFILE_HEADER_BYTES	64
 #define WALFILE_TRAILER_BYTES	64
 #define WALFILE_FRAME_BYTES	8 /* in front of the table */
+#define WALFILE_DIGEST_BYTES	32
+#define WALFILE_VERSION		2 /* what is written; 1 is read */
 #define WALFILE_CHUNK_BYTES	((uint32_t)4 << 20)
 #define WALFILE_CHUNK_BYTES_MIN ((uint32_t)64 << 10)
 #define WALFILE_CHUNK_BYTES_MAX ((uint32_t)64 << 20)
@@ -72,6 +76,7 @@ enum walfile_flags { WALFILE_PARTIAL = 1 << 0 };
 #define WALFILE_FLAGS_KNOWN ((unsigned int)WALFILE_PARTIAL)
 
 struct walfile_header {
+	uint16_t version;
 	uint16_t flags;
 	uint32_t timeline;
 	uint64_t system_id;
@@ -82,7 +87,7 @@ struct walfile_header {
 };
 
 struct walfile_trailer {
-	uint8_t sha256[SHA256_BYTES];
+	uint8_t digest[WALFILE_DIGEST_BYTES]; /* walfile_digest_of() */
 	uint64_t body_bytes;
 	uint32_t index_bytes;
 	uint32_t footer_crc;
@@ -103,6 +108,10 @@ void walfile_trailer_encode(
 /* ERR_CORRUPT and *t untouched when a byte is wrong. */
 int walfile_trailer_decode(struct walfile_trailer *t,
     const uint8_t in[WALFILE_TRAILER_BYTES], struct err *e);
+
+/* The digest of len plain bytes as this version of the file has it. */
+void walfile_digest_of(unsigned int version, const void *plain, size_t len,
+    uint8_t out[WALFILE_DIGEST_BYTES]);
 
 /* Number of chunks, 0 to 16,384. */
 uint32_t walfile_chunks(const struct walfile_header *h);

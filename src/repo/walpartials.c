@@ -92,7 +92,7 @@ wal_check_partial(const struct lineage *l, const char *name, struct err *e)
 	char key[STORE_KEY_BYTES], segment[WAL_NAME_BYTES],
 	    want[WALSTORED_PARTIAL_NAME_BYTES];
 	const struct walfile_header *h;
-	uint8_t sha256[SHA256_BYTES];
+	uint8_t digest[WALFILE_DIGEST_BYTES];
 	uint64_t end;
 
 	if (!walstored_parse_partial(name, segment, &end))
@@ -106,9 +106,9 @@ wal_check_partial(const struct lineage *l, const char *name, struct err *e)
 	plain = mem_alloc(h->plain_bytes);
 	if (walstored_read(s, 0, h->plain_bytes, plain, e) == -1)
 		return -1;
-	sha256_of(plain, h->plain_bytes, sha256);
+	walfile_digest_of(h->version, plain, h->plain_bytes, digest);
 	walstored_partial_name(
-	    segment, h->start_lsn + h->plain_bytes, sha256, want);
+	    segment, h->start_lsn + h->plain_bytes, digest, want);
 	if (strcmp(want, name) != 0)
 		return err_set(e, ERR_CORRUPT,
 		    "partial WAL segment \"%s\" holds what should be \"%s\"",

@@ -33,11 +33,12 @@ walstored_key(
 
 void
 walstored_partial_name(const char *segment, uint64_t end_lsn,
-    const uint8_t sha256[SHA256_BYTES], char out[WALSTORED_PARTIAL_NAME_BYTES])
+    const uint8_t digest[WALFILE_DIGEST_BYTES],
+    char out[WALSTORED_PARTIAL_NAME_BYTES])
 {
 	char hex[17];
 
-	hex_encode(sha256, 8, hex);
+	hex_encode(digest, 8, hex);
 	(void)snprintf(out, WALSTORED_PARTIAL_NAME_BYTES,
 	    "%.24s.partial.%016" PRIX64 ".%s", segment, end_lsn, hex);
 }
@@ -266,10 +267,11 @@ walstored_read(struct walstored *s, uint32_t offset, uint32_t len, uint8_t *out,
 }
 
 int
-walstored_digest(const struct lineage *l, const char *key,
-    uint8_t sha256[SHA256_BYTES], struct err *e)
+walstored_compare(const struct lineage *l, const char *key, const void *plain,
+    size_t len, struct err *e)
 {
 	AUTO_WALSTORED struct walstored *s = NULL;
+	uint8_t digest[WALFILE_DIGEST_BYTES];
 	struct err local = ERR_INIT;
 
 	s = walstored_open(l, key, &local);
@@ -280,6 +282,12 @@ walstored_digest(const struct lineage *l, const char *key,
 			*e = local;
 		return -1;
 	}
-	(void)memcpy(sha256, s->trailer.sha256, SHA256_BYTES);
-	return 1;
+	if (len == s->header.plain_bytes) {
+		walfile_digest_of(s->header.version, plain, len, digest);
+		if (memcmp(digest, s->trailer.digest, sizeof(digest)) == 0)
+			return 1;
+	}
+	return err_set(e, ERR_CONFLICT,
+	    "WAL segment \"%s\" is in the repository with other bytes",
+	    strrchr(key, '/') + 1);
 }

@@ -27,7 +27,8 @@ const char *walstored_key(
  * each. */
 #define WALSTORED_PARTIAL_NAME_BYTES 80
 void walstored_partial_name(const char *segment, uint64_t end_lsn,
-    const uint8_t sha256[SHA256_BYTES], char out[WALSTORED_PARTIAL_NAME_BYTES]);
+    const uint8_t digest[WALFILE_DIGEST_BYTES],
+    char out[WALSTORED_PARTIAL_NAME_BYTES]);
 /* false when name is no partial's. */
 bool walstored_parse_partial(
     const char *name, char segment[WAL_NAME_BYTES], uint64_t *end_lsn);
@@ -87,8 +88,9 @@ walstored_index(const struct walstored *s, struct walindex *x, struct err *e);
 int walstored_read(struct walstored *s, uint32_t offset, uint32_t len,
     uint8_t *out, struct err *e);
 
-/* 1 and the digest of the plain bytes when key is there, 0 when not. */
-int walstored_digest(const struct lineage *l, const char *key,
-    uint8_t sha256[SHA256_BYTES], struct err *e);
+/* 1 when key is there and its digest is that of these plain bytes, 0 when it is
+ * not there, -1 when it has others (ERR_CONFLICT) or cannot be read. */
+int walstored_compare(const struct lineage *l, const char *key,
+    const void *plain, size_t len, struct err *e);
 
 #endif /* !REPO_WALSTORED_H */

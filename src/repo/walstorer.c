@@ -23,7 +23,6 @@ struct wal_storer {
 	struct zcodec *zcodec;
 	struct buf stored; /* of one chunk */
 	struct buf footer;
-	struct sha256 *sha256;
 	struct walfile_trailer trailer;
 	int asked, chosen;     /* levels of the last sample */
 	unsigned int sampled;  /* segments that still go by it */
@@ -55,7 +54,6 @@ wal_storer_free(struct wal_storer *w)
 	zcodec_free(w->zcodec);
 	buf_free(&w->stored);
 	buf_free(&w->footer);
-	sha256_free(w->sha256);
 	free(w);
 }
 
@@ -105,7 +103,6 @@ write_chunk(struct wal_storer *w, struct store_writer *out, int level,
 	size_t cap = zcodec_bound(len), stored;
 	struct walfile_chunk c;
 
-	sha256_update(w->sha256, plain, len);
 	buf_clear(&w->stored);
 	stored = zcodec_compress(
 	    w->zcodec, level, plain, len, buf_reserve(&w->stored, cap), cap);
@@ -144,7 +141,6 @@ write_footer(struct wal_storer *w, struct store_writer *out,
 	walfile_footer_begin(
 	    w->footer.data, walfile_footer_bytes(h, w->trailer.index_bytes));
 	w->trailer.footer_crc = crc32c(0, w->footer.data, w->footer.len);
-	sha256_peek(w->sha256, w->trailer.sha256);
 	walfile_trailer_encode(
 	    &w->trailer, buf_reserve(&w->footer, WALFILE_TRAILER_BYTES));
 	w->footer.len += WALFILE_TRAILER_BYTES;
@@ -163,9 +159,8 @@ write_object(struct wal_storer *w, const struct lineage *l, const char *key,
 
 	if (out == NULL)
 		return -1;
-	sha256_free(w->sha256);
-	w->sha256 = sha256_new();
 	(void)memset(&w->trailer, 0, sizeof(w->trailer));
+	walfile_digest_of(h->version, data, h->plain_bytes, w->trailer.digest);
 	buf_clear(&w->footer);
 	(void)memset(buf_reserve(&w->footer, WALFILE_FRAME_BYTES), 0,
 	    WALFILE_FRAME_BYTES);
@@ -203,17 +198,15 @@ static int
 compare(const struct lineage *l, const char *key, const uint8_t *data,
     size_t len, struct err *e)
 {
-	uint8_t there[SHA256_BYTES], here[SHA256_BYTES];
-	int found = walstored_digest(l, key, there, e);
+	struct err local = ERR_INIT;
+	int found = walstored_compare(l, key, data, len, &local);
 
-	if (found <= 0)
+	if (found == 1 && sync_folder(l, key, e) == -1)
+		return -1;
+	if (found == -1 && e != NULL)
+		*e = local;
+	if (found >= 0 || local.kind != ERR_CONFLICT)
 		return found;
-	sha256_of(data, len, here);
-	if (memcmp(there, here, sizeof(here)) == 0)
-		return sync_folder(l, key, e) == -1 ? -1 : 1;
-	(void)err_set(e, ERR_CONFLICT,
-	    "WAL segment \"%s\" is in the repository with other bytes",
-	    strrchr(key, '/') + 1);
 	return err_hint(e,
 	    "Two servers write the same timeline of cluster \"%s\", or one was "
 	    "restored or promoted without a new timeline.  Nothing was "

@@ -74,7 +74,8 @@ check_hex(void)
 static void
 check_xxh3(void)
 {
-	uint8_t block[8192];
+	uint8_t block[8192], sum[XXH3_128_BYTES];
+	char hex[2 * XXH3_128_BYTES + 1];
 	size_t i;
 
 	for (i = 0; i < sizeof(block); i++)
@@ -84,6 +85,15 @@ check_xxh3(void)
 	    "XXH3 of nine digits");
 	tap_u64(xxh3_keyed(0x0123456789abcdef, block, sizeof(block)),
 	    0x4fa53afd1e7dccd, "XXH3 of a block with a key");
+
+	/* As xxh128sum says. */
+	xxh3_128_of("", 0, sum);
+	hex_encode(sum, sizeof(sum), hex);
+	tap_str(hex, "99aa06d3014798d86001c324468d497f", "XXH3-128 of nothing");
+	xxh3_128_of("123456789", 9, sum);
+	hex_encode(sum, sizeof(sum), hex);
+	tap_str(
+	    hex, "33119477ede5dcd5e9716427681d5860", "XXH3-128 of nine digits");
 }
 
 /*

@@ -193,6 +193,71 @@ check_wal(void)
 	restore_all();
 }
 
+/* The segment in pieces of a quarter, the last of them damaged, with the digest
+ * of these plain bytes. */
+static void
+damaged_with_digest(struct buf *b, const uint8_t *plain)
+{
+	const struct object *o = &objects[SEGMENT];
+	struct wal_storer *w = wal_storer_new();
+	AUTO_WALINDEX struct walindex x = { 0 };
+	struct walfile_header h = { .version = WALFILE_VERSION,
+		.timeline = 1,
+		.system_id = lineage.facts.system_id,
+		.start_lsn = 2 * START,
+		.segment_bytes = SEGMENT_BYTES,
+		.plain_bytes = SEGMENT_BYTES,
+		.chunk_bytes = SEGMENT_BYTES / 4 };
+	struct walfile_trailer t;
+	struct err e = ERR_INIT;
+	uint8_t *end;
+	bool existed;
+
+	x.summary.start_lsn = h.start_lsn;
+	(void)store_remove(repo_store(lineage.repo), key_of(o->name), NULL);
+	if (wal_storer_put(w, &lineage, key_of(o->name), &h,
+		wal_segment_of(&maker, 1), 1, &x, &existed, &e) == -1)
+		tap_bail("%s", e.text);
+	slurp(key_of(o->name), b);
+	end = b->data + b->len - WALFILE_TRAILER_BYTES;
+	if (walfile_trailer_decode(&t, end, &e) == -1)
+		tap_bail("%s", e.text);
+	walfile_digest_of(h.version, plain, SEGMENT_BYTES, t.digest);
+	walfile_trailer_encode(&t, end);
+	b->data[WALFILE_HEADER_BYTES + t.body_bytes - 1] ^= 1;
+	spill(key_of(o->name), b->data, b->len);
+	want(o);
+	wal_storer_free(w);
+}
+
+/* Who can make other WAL with the same digest gets no further. */
+static void
+check_forged_digest(void)
+{
+	const struct object *o = &objects[SEGMENT];
+	AUTO_WALMAKER struct walmaker other;
+	AUTO_BUF struct buf forged = BUF_INIT, was = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	walmaker_init(&other, 15, START);
+	wal_fill(&other, 2 * START + START / 2);
+	(void)wal_noop(&other, 777);
+	wal_fill(&other, 5 * START);
+	forget_aside();
+	stored_as(&forged, o, wal_segment_of(&other, 1));
+	damaged_with_digest(&was, wal_segment_of(&other, 1));
+	tap_ok(try_with(o, forged.data, forged.len, &e) == -1 &&
+		e.kind == ERR_CORRUPT && is_as_it_was(o, &was) && is_wanted(o),
+	    "other WAL with the digest that was here is not taken: %s", e.text);
+	tap_str(strstr(e.text, "came with other WAL than what can be read"),
+	    "came with other WAL than what can be read here",
+	    "for this reason");
+	damaged_with_digest(&was, wal_segment_of(&maker, 1));
+	tap_ok(try_with(o, o->bytes.data, o->bytes.len, &e) == 0 && is_whole(o),
+	    "what was here is (%s)", e.text);
+	restore_all();
+}
+
 static void
 seal(struct buf *b, const char *text)
 {
@@ -270,6 +335,7 @@ main(void)
 	heal_scratch_init();
 	check_signed();
 	check_wal();
+	check_forged_digest();
 	check_history();
 	check_others();
 	heal_scratch_fini();

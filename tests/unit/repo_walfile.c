@@ -12,6 +12,7 @@
 #include "tap.h"
 
 static const struct walfile_header sample = {
+	.version = WALFILE_VERSION,
 	.flags = WALFILE_PARTIAL,
 	.timeline = 3,
 	.system_id = UINT64_C(7000000000000000001),
@@ -56,7 +57,8 @@ check_header_values(void)
 		unsigned int offset, bytes;
 		uint32_t value;
 	} faults[] = {
-		{ "a later version", 16, 2, 2 },
+		{ "a later version", 16, 2, 3 },
+		{ "version 0", 16, 2, 0 },
 		{ "unknown flags", 18, 2, 3 },
 		{ "timeline 0", 20, 4, 0 },
 		{ "a start inside a segment", 32, 4, 0x1B000008 },

@@ -1,10 +1,12 @@
 /*
- * A stored WAL segment of the first version reads for ever: tests/data/wal-stored
- * was written by that version from what is made here.
+ * A stored WAL segment of any version reads for ever: tests/data/wal-stored/N was
+ * written by version N of the format from what is made here.
  */
 
 #include <fcntl.h>
 
+#include "base/le.h"
+#include "repo/walfile.h"
 #include "unit/wal_scratch.h"
 
 #define START (UINT64_C(0x50) * SEGMENT_BYTES)
@@ -41,12 +43,13 @@ place(const struct lineage *l, const struct buf *stored)
 static void
 check(const struct lineage *l)
 {
-	AUTO_WALMAKER struct walmaker m;
+	AUTO_WALMAKER struct walmaker m, other;
 	AUTO_WALINDEX struct walindex x = { 0 };
 	AUTO_FREE uint8_t *out = mem_alloc(SEGMENT_BYTES);
 	struct err e = ERR_INIT;
 
 	make(&m);
+	walmaker_init(&other, 15, START);
 	tap_ok(wal_read_segment(l, name, out, &e) == 0 &&
 		memcmp(out, m.out.data, SEGMENT_BYTES) == 0,
 	    "its plain bytes are what they were (%s)", e.text);
@@ -62,34 +65,55 @@ check(const struct lineage *l)
 	tap_u64(x.moments[1].event.kind, WAL_EVENT_SWITCH, "the second");
 	tap_ok(wal_scratch_store(l, &m, 0, &e),
 	    "the same bytes are no conflict (%s)", e.text);
+	(void)wal_commit(&other, 4712, 1000000);
+	wal_fill(&other, START + SEGMENT_BYTES);
+	tap_ok(!wal_scratch_store(l, &other, 0, &e) && e.kind == ERR_CONFLICT,
+	    "others are: %s", e.text);
+}
+
+/* Once for each version of the format. */
+static void
+make_golden(const struct lineage *l)
+{
+	AUTO_WALMAKER struct walmaker m;
+	struct err e = ERR_INIT;
+
+	make(&m);
+	(void)wal_scratch_store(l, &m, 0, &e);
+	tap_diag("now in %s", scratch_path);
+	_exit(0);
 }
 
 int
 main(void)
 {
 	const char *src = getenv("PGKURA_SRC");
-	AUTO_FREE char *path = mem_printf(
-	    "%s/tests/data/wal-stored/%s", src == NULL ? "." : src, name);
-	AUTO_BUF struct buf stored = BUF_INIT;
 	AUTO_REPO struct repo *r = NULL;
+	struct buf stored[WALFILE_VERSION] = { BUF_INIT };
 	struct lineage lineage;
 	struct err e = ERR_INIT;
-	bool found =
-	    file_slurp_at(AT_FDCWD, path, SEGMENT_BYTES, &stored, &e) == 0;
+	unsigned int i;
 
-	if (!found && getenv("PGKURA_MAKE_GOLDEN") == NULL)
-		tap_bail("%s", e.text);
+	for (i = 0; i < WALFILE_VERSION; i++) {
+		AUTO_FREE char *path =
+		    mem_printf("%s/tests/data/wal-stored/%u/%s",
+			src == NULL ? "." : src, i + 1, name);
+
+		if (getenv("PGKURA_MAKE_GOLDEN") == NULL &&
+		    file_slurp_at(
+			AT_FDCWD, path, SEGMENT_BYTES, &stored[i], &e) == -1)
+			tap_bail("%s", e.text);
+	}
 	(void)scratch_enter();
 	r = wal_scratch_repo(&lineage);
-	if (!found) { /* once for each version of the format */
-		AUTO_WALMAKER struct walmaker m;
-
-		make(&m);
-		(void)wal_scratch_store(&lineage, &m, 0, &e);
-		tap_diag("now in %s", scratch_path);
-		_exit(0);
+	if (getenv("PGKURA_MAKE_GOLDEN") != NULL)
+		make_golden(&lineage);
+	for (i = 0; i < WALFILE_VERSION; i++) {
+		tap_diag("version %u", i + 1);
+		tap_u64(le16_get(stored[i].data + 16), i + 1, "its version");
+		place(&lineage, &stored[i]);
+		check(&lineage);
+		buf_free(&stored[i]);
 	}
-	place(&lineage, &stored);
-	check(&lineage);
 	return tap_done();
 }
