@@ -1,12 +1,13 @@
 /*
  * archive_work: files on their way into the repository.
  *
- *	add --> queue --> [one reads and checks] --> [several compress, store]
+ *	add --> queue --> [one reads and checks] --> [some compress] --> [sync]
  *	          row of jobs: waiting, in work, done lately
  *
- * Reading is done by one worker at a time, in the order of the queue, so that
- * a record that goes on in the next segment is seen whole; compressing and
- * storing by all of them.
+ * Reading is done by one thread at a time, in the order of the queue, so that
+ * a record that goes on in the next segment is seen whole; compressing by
+ * WORKERS of them.  Another thread can be about that while one waits for the
+ * disk to have a segment.
  *
  * A job that is done well stays in the row for a while: the server asks for a
  * file again that was stored ahead, and it is the same file if inode, size and
@@ -14,6 +15,7 @@
  */
 
 #include <fcntl.h>
+#include <semaphore.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -26,6 +28,7 @@
 #include "jobs/archive_int.h"
 
 #define WORKERS	    2
+#define THREADS	    (WORKERS + 1)
 #define WAITING_MAX 128
 #define ROW_MAX	    512
 
@@ -42,7 +45,8 @@ struct archive_work {
 	struct archiver *archiver;
 	int event_fd;
 	struct queue *queue;
-	pthread_t threads[WORKERS];
+	pthread_t threads[THREADS];
+	sem_t working;			  /* so many more may compress */
 	pthread_mutex_t reading;	  /* held by the worker that reads */
 	pthread_mutex_t lock;		  /* guards done and result */
 	struct archive_job *first, *last; /* of the main thread */
@@ -113,15 +117,47 @@ next_job(struct archive_work *w, struct buf *plain)
 	return queue_get(w->queue);
 }
 
+/* May this thread compress?  Until its segment is written and is to be synced. */
+struct turn {
+	struct archive_work *work;
+	bool has;
+};
+
+static void
+take_turn(struct turn *t)
+{
+	while (sem_wait(&t->work->working) == -1)
+		;
+	t->has = true;
+}
+
+static void
+leave_turn(struct turn *t)
+{
+	if (t->has)
+		(void)sem_post(&t->work->working);
+	t->has = false;
+}
+
+static int
+is_written(void *arg, struct err *e)
+{
+	(void)e;
+	leave_turn(arg);
+	return 0;
+}
+
 static void *
 run(void *arg)
 {
 	struct archive_work *w = arg;
 	AUTO_WAL_STORER struct wal_storer *storer = wal_storer_new();
 	AUTO_BUF struct buf plain = BUF_INIT;
+	struct turn turn = { .work = w };
 	struct archive_job *j;
 	struct err e;
 
+	wal_storer_set_turn(storer, is_written, &turn);
 	for (;;) {
 		AUTO_ARCHIVE_MEMBER struct archive_member *r = NULL;
 		int64_t began_us;
@@ -136,9 +172,12 @@ run(void *arg)
 		(void)pthread_mutex_unlock(&w->reading);
 		if (j == NULL)
 			return NULL;
-		if (r != NULL)
+		if (r != NULL) {
+			take_turn(&turn);
 			(void)archive_store_read(
 			    r, storer, &j->file.existed, &e);
+			leave_turn(&turn);
+		}
 		tell(j, &e, began_us);
 		finish(w, j, &e);
 	}
@@ -155,7 +194,8 @@ archive_work_new(struct archiver *a, int event_fd)
 	w->queue = queue_new(WAITING_MAX);
 	(void)pthread_mutex_init(&w->reading, NULL);
 	(void)pthread_mutex_init(&w->lock, NULL);
-	for (i = 0; i < WORKERS; i++)
+	(void)sem_init(&w->working, 0, WORKERS);
+	for (i = 0; i < THREADS; i++)
 		if (pthread_create(&w->threads[i], NULL, run, w) != 0)
 			abort(); /* no thread: as no memory */
 	return w;
@@ -170,13 +210,14 @@ archive_work_free(struct archive_work *w)
 	if (w == NULL)
 		return;
 	queue_fail(w->queue); /* what waits is asked for again */
-	for (i = 0; i < WORKERS; i++)
+	for (i = 0; i < THREADS; i++)
 		(void)pthread_join(w->threads[i], NULL);
 	while ((j = w->first) != NULL) {
 		w->first = j->next;
 		job_free(j);
 	}
 	queue_free(w->queue);
+	(void)sem_destroy(&w->working);
 	(void)pthread_mutex_destroy(&w->reading);
 	(void)pthread_mutex_destroy(&w->lock);
 	free(w);

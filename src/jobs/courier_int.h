@@ -8,7 +8,7 @@
  *	ship.c		 one cluster to the peer: what it lacks
  *	ship_objects.c	   packs, backups and what else is written once
  *	ship_wal.c	   WAL, up to the last byte
- *	accept.c	 one cluster from the peer
+ *	accept.c	 one cluster from the peer (accept_int.h)
  *	keeper.c	   objects
  *	accept_wal.c	   WAL
  *	heal_ask.c	 what is damaged here, from there (heal.h)

@@ -73,5 +73,35 @@ for my $at (qw(tokyo tokyo osaka osaka)) {
 	is($r->rows($r->server($to)), "$r->{n} of $r->{n}",
 		"RK9: switchover $n at once loses nothing");
 }
-$r->sites->stop($_) for qw(tokyo osaka);
+# ---- what is at the other site does not keep the receiver out ----
+
+my $tokyo = $r->site('tokyo');
+
+sub duty
+{
+	return Kura::spawn(Kura::as_user('env', 'PGKURA_CONF=' . $tokyo->conf,
+		Kura::program('pgkurad'), '--duty', @_));
+}
+
+$r->wait_for('the end of the hand-over', sub {
+	($r->role('tokyo')->{now}{handover} // '') eq 'none'
+});
+$r->sites->stop('tokyo');
+$r->wait_for('silence', sub {
+	!($r->sites->link('osaka', 'tokyo') // {})->{up}
+});
+my $courier = duty('courier', '--cluster', 'osaka');
+$r->sites->wait_link('osaka', 'tokyo');
+sleep 3; # osaka offers its WAL at once, when there is nobody else to bring any
+my $receive = duty('receive', '--cluster', 'main');
+ok(Kura::wait_until(sub {
+	$receive->err =~ /receive_started/ || !$receive->alive
+}) && $receive->err =~ /receive_started/,
+	"the primary's receiver finds its place free")
+    or diag($courier->err, $receive->err);
+for my $p ($courier, $receive) {
+	$p->kill('TERM');
+	is($p->wait(30), 0, 'and it ends');
+}
+$r->sites->stop('osaka');
 done_testing();
