@@ -1,7 +1,7 @@
 /*
  * backup: take one base backup of a cluster and commit it.
  *
- *	lock, open repository and server, find the parent
+ *	locks, open repository and server, find the parent
  *	intent: expire keeps what we may reuse
  *	BASE_BACKUP: tar members into the intake (sums, frames, packs)
  *	wait for the WAL from start to stop
@@ -25,6 +25,8 @@
 
 #define INDEX_CACHE_BYTES ((size_t)24 << 20)
 #define PAGE_BLOCK_BYTES  8192
+#define WAIT_STEP_US	  (CLOCK_SECOND_US / 20)
+#define WAIT_TELL_US	  (2 * CLOCK_SECOND_US)
 
 /* What a server that recovers from this backup must be given, or a reader may
  * ask.  Those that a role may not see are left out. */
@@ -375,12 +377,39 @@ backup_free(struct backup *b)
 	repo_close(b->repo);
 }
 
+/*
+ * Packs stay while a backup runs, as it may reuse them.  Expire is quickly done
+ * with what is not too much: it is waited for.
+ */
+static int
+lock_packs(
+    const struct settings *s, const struct cluster_settings *c, struct err *e)
+{
+	int64_t tell_us = clock_boot_us() + WAIT_TELL_US;
+	int fd;
+
+	for (;;) {
+		fd = cluster_lock(s->state_dir, c->name, "packs", e);
+		if (fd != -1 || e->kind != ERR_TRANSIENT)
+			return fd;
+		if (clock_boot_us() >= tell_us) {
+			log_event(LOG_LEVEL_WARNING, "backup_waits",
+			    "the backup begins when expire is done", "cluster",
+			    c->name, NULL);
+			tell_us = INT64_MAX;
+		}
+		if (child_check_stop(e) == -1)
+			return -1;
+		clock_sleep_us(WAIT_STEP_US);
+	}
+}
+
 int
 backup_run(const struct settings *s, const struct cluster_settings *c,
     struct backup_result *result, struct err *e)
 {
 	AUTO_FREE char *folder = file_join(s->state_dir, c->name);
-	AUTO_FD int lock = -1;
+	AUTO_FD int lock = -1, packs = -1;
 	struct backup b;
 	int rc;
 
@@ -390,6 +419,10 @@ backup_run(const struct settings *s, const struct cluster_settings *c,
 	lock = cluster_lock(s->state_dir, c->name, "backup", e);
 	if (lock == -1 || file_mkdirs_at(AT_FDCWD, folder, 0700, e) == -1)
 		return -1;
+	packs = lock_packs(s, c, e);
+	if (packs == -1)
+		return -1;
+	err_clear(e);
 	(void)memset(&b, 0, sizeof(b));
 	b.settings = s;
 	b.cluster = c;

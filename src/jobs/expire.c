@@ -335,10 +335,10 @@ expire_lineage(struct expiry *x, struct err *e)
 	/*
 	 * Packs go only while no backup runs here: its parent's must stay, and
 	 * so must its own.  The lock comes first: what a backup has committed
-	 * after we looked would be unknown to us.
+	 * after we looked would be unknown to us.  A backup waits for it.
 	 */
 	lock =
-	    cluster_lock(x->settings->state_dir, x->cluster->name, "backup", e);
+	    cluster_lock(x->settings->state_dir, x->cluster->name, "packs", e);
 	if (lock == -1 && e->kind != ERR_TRANSIENT)
 		return -1;
 	err_clear(e);

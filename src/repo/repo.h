@@ -130,7 +130,8 @@ int lineage_fork(const struct repo *r, const char *cluster, struct lineage *l,
 const char *lineage_key(const struct lineage *l, char out[STORE_KEY_BYTES],
     const char *fmt, ...) __attribute__((__format__(__printf__, 3, 4)));
 
-/* Lock of one duty ("backup", "receive", "expire") of a cluster at this site,
+/* Lock of one duty ("backup", "receive", "expire") of a cluster at this site, or
+ * of its packs, which no two of backup and expire may be about:
  * a file in state_dir/locks.  Returns the descriptor or -1: ERR_TRANSIENT when
  * it is held, naming the holder's pid. */
 int cluster_lock(const char *state_dir, const char *cluster, const char *duty,

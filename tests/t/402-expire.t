@@ -229,4 +229,25 @@ $site->pgkura_fails('list names it', 3, qr/signature of backup "$all[4]"/,
 is_deeply([ map { s{.*/}{}r } objects('backups') ], [ @all[3, 4] ],
 	'and all are there');
 Kura::write_file($root, $text);
+
+# ---- a backup waits for what is about the packs ----
+
+{
+	my $before = () = backups();
+	my $lock = $site->state . '/locks/main.packs';
+	my $holder = Kura::spawn(Kura::as_user('flock', $lock, 'sleep', '600'));
+
+	ok(Kura::wait_until(sub {
+		(Kura::run(Kura::as_user('flock', '-n', $lock, 'true')))[0] != 0
+	}), 'the packs are locked');
+	my $backup = Kura::spawn($site->words('backup', 'main'));
+	ok(Kura::wait_until(sub { $backup->err =~ /when expire is done/ }),
+		'a backup meets it, and says so') or diag($backup->err);
+	ok($backup->alive, 'it waits');
+	Kura::run('pkill', '-P', $holder->{pid});
+	$holder->wait(30);
+	is($backup->wait(60), 0, 'and is taken then') or diag($backup->err);
+	cmp_ok(scalar(() = backups()), '>', $before, 'it is there');
+}
+
 done_testing();
