@@ -67,6 +67,8 @@ cmd_switchover(struct cli *cli, int argc, char *argv[], struct err *e)
 	if (!abort_it && role_confirm(c, yes, e) == -1)
 		return -1;
 	order = order_of(abort_it ? "abort" : "switchover");
+	if (to != NULL)
+		json_set_str(order, "to", to);
 	return role_order(cli, c, order, e);
 }
 

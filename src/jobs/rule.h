@@ -96,6 +96,15 @@ int rule_run(
 int rule_give_order(const struct settings *s, const struct cluster_settings *c,
     json_t *order, int timeout_ms,
     void (*progress)(void *arg, const char *line), void *arg, struct err *e);
+/* The two halves of that, for who watches more than the order.  What is put
+ * there is named by id. */
+#define RULE_ORDER_ID_BYTES 40
+int rule_put_order(const struct settings *s, const struct cluster_settings *c,
+    json_t *order, char id[RULE_ORDER_ID_BYTES], struct err *e);
+/* What became of it, by what the rule shows: 1 done, 0 not yet, -1 refused or
+ * failed, or another one took its place (*seen: it was there before). */
+int rule_order_verdict(
+    const json_t *shown, const char *id, bool *seen, struct err *e);
 /* What the rule shows, NULL when none runs. */
 json_t *rule_shown(const struct settings *s, const struct cluster_settings *c);
 

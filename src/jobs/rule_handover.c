@@ -278,6 +278,18 @@ judge_order(struct rule *r, const struct handover_step *st, int64_t now_us)
 		    "the switchover was aborted; this site is the primary", "");
 }
 
+/* An order that names who is to be the primary, when the roles are not, or no
+ * more, those that it was meant for. */
+static bool
+is_astray(const struct rule *r)
+{
+	bool here = strcmp(r->order.to, r->sites.names[r->sites.self]) == 0;
+
+	return r->order.kind == RULE_ORDER_SWITCHOVER && !r->order.begun &&
+	    !r->order.at_standby && r->order.to[0] != '\0' &&
+	    here == (r->role.role == ROLE_PRIMARY);
+}
+
 /* What keeps this site from asking; NULL. */
 static const char *
 own_obstacle(const struct rule *r)
@@ -287,6 +299,42 @@ own_obstacle(const struct rule *r)
 	if (r->role.handover != HANDOVER_NONE)
 		return "this site does not follow the other one yet";
 	return r->promotable ? NULL : r->why_not;
+}
+
+/* What would keep a switchover from beginning now; NULL. */
+static const char *
+find_obstacle(struct rule *r, const struct handover_facts *f)
+{
+	struct handover_facts if_wanted = *f;
+	struct handover_step st;
+	const char *why;
+
+	r->obstacle_passes = true;
+	if (r->role.handover != HANDOVER_NONE)
+		return "a switchover is under way";
+	if (r->role.role == ROLE_PRIMARY) {
+		if_wanted.wanted = true;
+		if_wanted.aborted = false;
+		handover_next(&if_wanted, &st);
+		r->obstacle_passes = st.passes;
+		return st.refused ? st.why : NULL;
+	}
+	why = own_obstacle(r);
+	if (why == NULL && f->now_us - r->info.us >= INFO_AGE_US)
+		why = "the other site has not said how it is";
+	/* The primary's own word. */
+	if (why == NULL && r->info.obstacle[0] != '\0')
+		why = r->info.obstacle;
+	return why;
+}
+
+static void
+note_obstacle(struct rule *r, const struct handover_facts *f)
+{
+	const char *why = find_obstacle(r, f);
+
+	(void)snprintf(
+	    r->obstacle, sizeof(r->obstacle), "%s", why == NULL ? "" : why);
 }
 
 /* The other site is asked until it begins, or says why not. */
@@ -381,11 +429,15 @@ rule_handover_step(struct rule *r, int64_t now_us)
 
 	if (!r->has_role || needs_look(r))
 		return;
+	if (is_astray(r))
+		rule_order_end(r, "refused",
+		    "the roles are not those that the order is for", "");
 	at_standby = r->order.kind == RULE_ORDER_SWITCHOVER &&
 	    (r->order.at_standby || r->role.role == ROLE_STANDBY);
 	if (at_standby && !r->order.begun)
 		r->order.at_standby = true;
 	gather(r, now_us, &f);
+	note_obstacle(r, &f);
 	handover_next(&f, &r->handover);
 	answer_asked(r, now_us);
 	if (r->order.kind == RULE_ORDER_ABORT && r->handover.abortable)

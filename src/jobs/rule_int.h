@@ -120,8 +120,10 @@ enum rule_order_kind {
 
 struct rule_order {
 	enum rule_order_kind kind;
-	char id[40];
-	bool force, named; /* named: this site gives way, as ordered */
+	char id[RULE_ORDER_ID_BYTES];
+	char to[RECORD_NAME_BYTES]; /* of a switchover: who is to be the
+				     * primary; "" the one that is not */
+	bool force, named;	    /* named: this site gives way, as ordered */
 	int64_t allow_loss_us;
 	int64_t since_us;
 	bool begun;	   /* of a switchover or failover: it is under way */
@@ -139,6 +141,7 @@ struct rule_info {
 	bool promotable;
 	char why[200];
 	int64_t rpo_us;
+	char obstacle[240]; /* to a switchover, as it sees it; "" none */
 };
 
 struct rule {
@@ -208,6 +211,10 @@ struct rule {
 	struct decide_verdict verdict;
 	enum decide_hook hook;
 	struct handover_step handover;
+	/* What would keep a switchover from beginning now; "" nothing.  It may
+	 * pass by itself. */
+	char obstacle[240];
+	bool obstacle_passes;
 	int64_t handover_asked_us, switchover_asked_us;
 	struct rule_task task;
 	int64_t promote_again_us, rejoin_again_us;

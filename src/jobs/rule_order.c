@@ -186,6 +186,7 @@ read_order(struct rule *r, const json_t *j)
 	if (o.kind == RULE_ORDER_NONE)
 		return false;
 	(void)json_need_i64(j, "allow_loss_us", &o.allow_loss_us, NULL);
+	(void)json_need_text(j, "to", o.to, sizeof(o.to), NULL);
 	o.force = json_is_true(json_object_get(j, "force"));
 	o.named = json_is_true(json_object_get(j, "named"));
 	o.since_us = clock_boot_us();
@@ -271,6 +272,22 @@ verdict_of(const json_t *o, struct err *e)
 	return -1;
 }
 
+int
+rule_order_verdict(
+    const json_t *shown, const char *id, bool *seen, struct err *e)
+{
+	const json_t *o = json_object_get(shown, "order");
+
+	if (strcmp(json_get_str(o, "id"), id) == 0) {
+		*seen = true;
+		return verdict_of(o, e);
+	}
+	if (*seen && shown != NULL)
+		return err_set(e, ERR_TRANSIENT,
+		    "another order has taken the place of this one");
+	return 0;
+}
+
 static int
 wait_for_order(const struct settings *s, const struct cluster_settings *c,
     const char *id, int timeout_ms,
@@ -283,25 +300,19 @@ wait_for_order(const struct settings *s, const struct cluster_settings *c,
 
 	while (rc == 0) {
 		AUTO_JSON json_t *j = rule_shown(s, c);
-		const json_t *o = json_object_get(j, "order");
 		const char *doing = json_get_str(j, "doing");
 
 		if (child_check_stop(e) == -1)
 			return -1;
-		if (strcmp(json_get_str(o, "id"), id) == 0) {
-			seen = true;
-			rc = verdict_of(o, e);
-		} else if (seen && j != NULL) {
-			return err_set(e, ERR_TRANSIENT,
-			    "another order has taken the place of this one");
-		}
+		rc = rule_order_verdict(j, id, &seen, e);
 		if (doing[0] != '\0' && strcmp(doing, last) != 0) {
 			(void)snprintf(last, sizeof(last), "%s", doing);
 			news_us = clock_boot_us();
 			if (progress != NULL)
 				progress(arg, last);
 		}
-		if (clock_boot_us() - news_us > (int64_t)timeout_ms * 1000)
+		if (rc == 0 &&
+		    clock_boot_us() - news_us > (int64_t)timeout_ms * 1000)
 			return err_set(e, ERR_TRANSIENT,
 			    "there is no news of the order for %d s",
 			    timeout_ms / 1000);
@@ -312,23 +323,31 @@ wait_for_order(const struct settings *s, const struct cluster_settings *c,
 }
 
 int
-rule_give_order(const struct settings *s, const struct cluster_settings *c,
-    json_t *order, int timeout_ms,
-    void (*progress)(void *arg, const char *line), void *arg, struct err *e)
+rule_put_order(const struct settings *s, const struct cluster_settings *c,
+    json_t *order, char id[RULE_ORDER_ID_BYTES], struct err *e)
 {
 	AUTO_FREE char *path = rule_path(s, c, "order");
 	AUTO_JSON json_t *shown = rule_shown(s, c);
 	AUTO_BUF struct buf text = BUF_INIT;
-	char id[40];
 
 	if (shown == NULL)
 		return no_rule(c, e);
-	(void)snprintf(id, sizeof(id), "%lld-%ld", (long long)clock_now_us(),
-	    (long)getpid());
+	(void)snprintf(id, RULE_ORDER_ID_BYTES, "%lld-%ld",
+	    (long long)clock_now_us(), (long)getpid());
 	json_set_str(order, "id", id);
 	json_write(order, &text);
-	if (file_publish_at(AT_FDCWD, path, text.data, text.len, 0600,
-		FILE_REPLACE, e) == -1)
+	return file_publish_at(
+	    AT_FDCWD, path, text.data, text.len, 0600, FILE_REPLACE, e);
+}
+
+int
+rule_give_order(const struct settings *s, const struct cluster_settings *c,
+    json_t *order, int timeout_ms,
+    void (*progress)(void *arg, const char *line), void *arg, struct err *e)
+{
+	char id[RULE_ORDER_ID_BYTES];
+
+	if (rule_put_order(s, c, order, id, e) == -1)
 		return -1;
 	return wait_for_order(s, c, id, timeout_ms, progress, arg, e);
 }

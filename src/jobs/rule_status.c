@@ -29,6 +29,17 @@ put_int(json_t *o, const char *key, int64_t value)
 	(void)json_object_set_new(o, key, json_integer(value));
 }
 
+/* What the other data site's rule tells beyond its heartbeat. */
+static void
+put_info(const struct rule *r, json_t *o, int64_t now_us)
+{
+	put_int(o, "told_ago_us", now_us - r->info.us);
+	put_bool(o, "promotable", r->info.promotable);
+	if (!r->info.promotable)
+		json_set_str(o, "why_not", r->info.why);
+	put_int(o, "rpo_us", r->info.rpo_us);
+}
+
 static json_t *
 site_json(const struct rule *r, int seat, int64_t now_us)
 {
@@ -50,6 +61,9 @@ site_json(const struct rule *r, int seat, int64_t now_us)
 	put_bool(o, "automatic", y->automatic);
 	json_set_str(o, "server", watch_verdict_name(y->server));
 	json_set_str(o, "handover", record_handover_name(y->handover));
+	if (seat == (int)r->sites.peer && !rule_is_witness(r) &&
+	    r->info.us != 0)
+		put_info(r, o, now_us);
 	return o;
 }
 
@@ -112,6 +126,10 @@ put_role(const struct rule *r, json_t *o)
 	put_bool(o, "canceled", r->role.canceled);
 	put_bool(o, "fenced", r->role.fenced);
 	json_set_str(o, "handover", record_handover_name(r->role.handover));
+	if (rule_is_witness(r))
+		return;
+	json_set_str(o, "obstacle", r->obstacle);
+	put_bool(o, "obstacle_passes", r->obstacle_passes);
 }
 
 static json_t *

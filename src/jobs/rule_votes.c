@@ -94,6 +94,7 @@ send_info(struct rule *r)
 	(void)json_object_set_new(j, "promotable", json_boolean(r->promotable));
 	json_set_str(j, "why", r->why_not);
 	(void)json_object_set_new(j, "rpo_us", json_integer(r->rpo_us));
+	json_set_str(j, "obstacle", r->obstacle);
 	if (r->asked.why[0] != '\0') {
 		json_set_str(j, "asked_id", r->asked.id);
 		json_set_str(j, "asked_why", r->asked.why);
@@ -241,6 +242,8 @@ hear_info(struct rule *r, const struct rule_wire *w)
 	r->info.promotable = json_is_true(json_object_get(j, "promotable"));
 	(void)json_need_text(j, "why", r->info.why, sizeof(r->info.why), NULL);
 	(void)json_need_i64(j, "rpo_us", &r->info.rpo_us, NULL);
+	(void)json_need_text(
+	    j, "obstacle", r->info.obstacle, sizeof(r->info.obstacle), NULL);
 	if (json_need_text(
 		j, "asked_id", r->answer.id, sizeof(r->answer.id), NULL) == -1)
 		return;
