@@ -10,6 +10,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/drill_print.h"
+#include "cli/live_drill.h"
 #include "jobs/drill.h"
 #include "jobs/drill_chain.h"
 
@@ -17,7 +19,8 @@ struct flags {
 	const char *time, *lsn, *name, *timeline, *backup, *lineage, *to, *html,
 	    *by, *note;
 	uint64_t xid;
-	bool latest, immediate, exclusive, keep, open;
+	bool latest, immediate, exclusive, keep, open, live;
+	struct live_drill how; /* of a live one */
 	struct cli_texts checks;
 };
 
@@ -51,73 +54,6 @@ set_target(const struct flags *f, struct target_request *t, struct err *e)
 	return f->lsn != NULL ? lsn_parse(f->lsn, &t->lsn, e) : 0;
 }
 
-static void
-print_measure(const json_t *report, const char *key, const char *name)
-{
-	const json_t *m = json_object_get(report, key);
-	const json_t *met = json_object_get(m, "met");
-	int64_t us = report_number(m, "achieved_us"),
-		target_us = report_number(m, "target_us");
-	char a[CLOCK_TEXT_BYTES], b[CLOCK_TEXT_BYTES];
-
-	(void)printf(
-	    "%-9s %s", name, us < 0 ? "not achieved" : clock_interval(us, a));
-	if (target_us > 0)
-		(void)printf(", target %s%s", clock_interval(target_us, b),
-		    json_is_true(met)	     ? ": met"
-			: json_is_false(met) ? ": NOT MET"
-					     : "");
-	(void)printf("\n");
-}
-
-static void
-print_steps(const json_t *report)
-{
-	static const char *const heads[] = { "STEP", "RESULT", ">TOOK",
-		"WHAT WAS SEEN" };
-	AUTO_TABLE struct table *t = table_new(heads, COUNT_OF(heads));
-	const json_t *steps = json_object_get(report, "steps");
-	char took[CLOCK_TEXT_BYTES];
-	size_t i;
-
-	for (i = 0; i < json_array_size(steps); i++) {
-		const json_t *s = json_array_get(steps, i);
-		int64_t us = report_number(s, "took_us");
-
-		table_cell(t, "%s", report_text(s, "step"));
-		table_cell(t, "%s", report_text(s, "result"));
-		table_cell(t, "%s", clock_interval(us < 0 ? 0 : us, took));
-		table_cell(t, "%.300s", report_text(s, "detail"));
-	}
-	table_print(t, stdout);
-}
-
-static void
-print_report(const json_t *report)
-{
-	const json_t *list = json_object_get(report, "not_tested");
-	size_t i;
-
-	(void)printf("report    %s\nresult    %s: %s\n",
-	    report_text(report, "id"), report_text(report, "result"),
-	    report_text(report, "verdict"));
-	if (json_is_false(json_object_get(report, "isolated")))
-		(void)printf("isolation NOT ISOLATED\n");
-	print_measure(report, "rpo", "RPO");
-	print_measure(report, "rto", "RTO");
-	(void)printf(
-	    "backup    %s\nposition  %s\nreplic.   %s\ncleanup   %s\n\n",
-	    report_text(json_object_get(report, "target"), "backup"),
-	    report_text(json_object_get(report, "target"), "position"),
-	    report_text(json_object_get(report, "replication"), "verdict"),
-	    report_text(json_object_get(report, "cleanup"), "verdict"));
-	print_steps(report);
-	(void)printf("\nnot tested\n");
-	for (i = 0; i < json_array_size(list); i++)
-		(void)printf(
-		    "  %s\n", json_string_value(json_array_get(list, i)));
-}
-
 static int
 run_drill(struct cli *cli, const struct flags *f,
     const struct cluster_settings *c, struct err *e)
@@ -146,7 +82,7 @@ run_drill(struct cli *cli, const struct flags *f,
 		(void)json_object_set(j, "drill", r.report);
 		cli_print_json(cli, j);
 	} else {
-		print_report(r.report);
+		drill_print_report(r.report);
 	}
 	rc = drill_verdict(&r, e);
 	drill_result_free(&r);
@@ -196,7 +132,7 @@ link_json(const struct chain *c, const struct chain_link *k)
 		json_set_str(o, "kind", report_text(j, "kind"));
 		json_set_str(o, "finished", report_text(j, "finished"));
 	}
-	if (j != NULL && k->report.kind == REPORT_DRILL) {
+	if (j != NULL && k->report.kind != REPORT_SIGN_OFF) {
 		json_set_str(o, "result", report_text(j, "result"));
 		json_set_str(o, "verdict", report_text(j, "verdict"));
 		(void)json_object_set(o, "rpo", json_object_get(j, "rpo"));
@@ -225,10 +161,11 @@ list_row(struct table *t, const struct chain *c, const struct chain_link *k)
 	signs = chain_sign_offs(c, k->id, &count);
 	table_cell(t, "%s", k->id);
 	table_cell(t, "%s", j == NULL ? "?" : k->report.site);
-	table_cell(t, "%s",
+	table_cell(t, "%s%s",
 	    j == NULL				    ? "unreadable"
 		: k->report.kind == REPORT_SIGN_OFF ? "sign-off"
-						    : report_text(j, "result"));
+						    : report_text(j, "result"),
+	    j != NULL && k->report.kind == REPORT_LIVE ? ", live" : "");
 	table_cell(t, "%s", rpo_us < 0 ? "" : clock_interval(rpo_us, rpo));
 	table_cell(t, "%s", rto_us < 0 ? "" : clock_interval(rto_us, rto));
 	table_cell(t, "%s",
@@ -296,7 +233,7 @@ show(struct cli *cli, const struct flags *f, const struct cluster_settings *c,
 		return -1;
 	k = chain_find(&r.chain, id);
 	if (k == NULL || k->report.json == NULL ||
-	    k->report.kind != REPORT_DRILL) {
+	    k->report.kind == REPORT_SIGN_OFF) {
 		(void)err_set(e, k == NULL ? ERR_NOT_FOUND : ERR_CORRUPT,
 		    "there is no readable report \"%s\" of cluster \"%s\"%s%s",
 		    id, c->name, k == NULL || k->fault == NULL ? "" : ": ",
@@ -319,7 +256,7 @@ show(struct cli *cli, const struct flags *f, const struct cluster_settings *c,
 		(void)json_object_set(j, "drill", k->report.json);
 		cli_print_json(cli, j);
 	} else if (f->html == NULL) {
-		print_report(k->report.json);
+		drill_print_report(k->report.json);
 	}
 	return k->fault == NULL
 	    ? 0
@@ -368,6 +305,24 @@ cluster_of(struct cli *cli, const char *id, const char *name, struct err *e)
 	return cli_cluster(cli, NULL, e);
 }
 
+/* What belongs to the one kind of drill is not given to the other. */
+static int
+check_flags(const struct flags *f, struct err *e)
+{
+	bool isolated = f->time != NULL || f->lsn != NULL || f->name != NULL ||
+	    f->timeline != NULL || f->backup != NULL || f->lineage != NULL ||
+	    f->to != NULL || f->xid != 0 || f->latest || f->immediate ||
+	    f->exclusive || f->keep || f->open || f->checks.count > 0;
+
+	if (f->live && isolated)
+		return err_set(e, ERR_USAGE,
+		    "--live takes --hold, --dry-run and --yes alone");
+	if (!f->live && (f->how.hold != NULL || f->how.dry_run || f->how.yes))
+		return err_set(
+		    e, ERR_USAGE, "--hold, --dry-run and --yes are for --live");
+	return 0;
+}
+
 static int
 run_word(
     struct cli *cli, const struct flags *f, const char **args, struct err *e)
@@ -392,7 +347,10 @@ run_word(
 	if (args[1] != NULL)
 		return err_set(e, ERR_USAGE, "there are too many arguments");
 	c = cli_cluster(cli, args[0], e);
-	return c == NULL ? -1 : run_drill(cli, f, c, e);
+	if (c == NULL || check_flags(f, e) == -1)
+		return -1;
+	return f->live ? live_drill_command(cli, c, &f->how, e)
+		       : run_drill(cli, f, c, e);
 }
 
 int
@@ -427,6 +385,14 @@ cmd_drill(struct cli *cli, int argc, char *argv[], struct err *e)
 		{ "allow-not-isolated", NULL,
 		    "go on where the copy cannot be kept from reaching out",
 		    CLI_FLAG, &f.open },
+		{ "live", NULL,
+		    "a switchover to the other site and back, in operation",
+		    CLI_FLAG, &f.live },
+		{ "hold", "TIME", "with live: stay there so long; default 10s",
+		    CLI_TEXT, &f.how.hold },
+		{ "dry-run", NULL, "with live: say what stands in the way",
+		    CLI_FLAG, &f.how.dry_run },
+		{ "yes", NULL, "with live: do not ask", CLI_FLAG, &f.how.yes },
 		{ "html", "FILE", "with show: write the report as a page",
 		    CLI_TEXT, &f.html },
 		{ "by", "NAME", "with sign-off: who stands for it", CLI_TEXT,

@@ -32,7 +32,8 @@ static const char *const site_examples[] = { "pgkura site pair --invite",
 	"pgkura site list", "pgkura site forget osaka --yes", NULL };
 static const char *const drill_examples[] = { "pgkura drill main",
 	"pgkura drill main --time '1 hour ago' --check /etc/pgkura/orders.sql",
-	"pgkura drill list main", "pgkura drill show REPORT --html drill.html",
+	"pgkura drill main --live --hold 5min", "pgkura drill list main",
+	"pgkura drill show REPORT --html drill.html",
 	"pgkura drill sign-off REPORT --by 'A. Person' --note 'seen'", NULL };
 static const char *const standby_examples[] = { "pgkura standby create main",
 	"pgkura standby status main", "pgkura standby drop main --yes", NULL };

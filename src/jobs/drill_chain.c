@@ -381,7 +381,7 @@ chain_sign_off(const struct settings *s, const struct lineage *l,
 		return -1;
 	k = chain_find(&c, id);
 	if (k == NULL || k->report.json == NULL ||
-	    k->report.kind != REPORT_DRILL) {
+	    k->report.kind == REPORT_SIGN_OFF) {
 		(void)err_set(
 		    e, ERR_NOT_FOUND, "there is no readable report \"%s\"", id);
 		return err_hint(e,

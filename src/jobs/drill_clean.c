@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "jobs/drill_chain.h"
 #include "jobs/drill_int.h"
+#include "jobs/drill_live.h"
 #include "pg/server.h"
 
 #define RECORD_BYTES_MAX ((size_t)65536)
@@ -229,8 +230,14 @@ drill_sweep(const struct settings *s, const struct cluster_settings *c,
 	AUTO_FREE char *path = record_path(s, c);
 	AUTO_BUF struct buf text = BUF_INIT;
 	AUTO_FD int lock = -1;
+	struct err live = ERR_INIT;
 
-	*swept = false;
+	if (drill_live_sweep(s, c, swept, &live) == -1 &&
+	    live.kind != ERR_TRANSIENT) {
+		if (e != NULL)
+			*e = live;
+		return -1;
+	}
 	if (file_exists_at(AT_FDCWD, path, e) != 1)
 		return 0;
 	lock = cluster_lock(s->state_dir, c->name, "drill", e);

@@ -90,7 +90,8 @@ put_heading(struct buf *out, const struct report *r, const char *chain)
 	    : strcmp(result, "stopped") == 0		  ? "stopped"
 							  : "failed";
 
-	buf_printf(out, "<h1>Recovery drill of cluster ");
+	buf_printf(out, "<h1>%s drill of cluster ",
+	    r->kind == REPORT_LIVE ? "Live" : "Recovery");
 	escape(out, report_text(j, "cluster"));
 	buf_printf(out,
 	    "</h1>\n<p><small>Report %s, number %" PRIu64 " of site ", r->id,
@@ -119,19 +120,24 @@ put_heading(struct buf *out, const struct report *r, const char *chain)
 }
 
 static void
-put_facts(struct buf *out, const json_t *j)
+put_facts(struct buf *out, const struct report *r)
 {
-	const json_t *target = json_object_get(j, "target");
+	const json_t *j = r->json, *target = json_object_get(j, "target");
 
 	buf_printf(out, "<h2>What was rehearsed</h2>\n<table>\n");
 	row(out, "Scenario", report_text(j, "scenario"));
 	row(out, "Ordered by", report_text(j, "ordered_by"));
 	row(out, "From", report_text(j, "started"));
 	row(out, "To", report_text(j, "finished"));
-	row(out, "Backup", report_text(target, "backup"));
-	row(out, "Asked for", report_text(target, "asked"));
-	row(out, "Position", report_text(target, "position"));
-	row(out, "Last transaction", report_text(target, "time"));
+	if (r->kind == REPORT_LIVE) {
+		row(out, "Primary at the end", report_text(j, "primary_at"));
+		row(out, "Next command", report_text(j, "next"));
+	} else {
+		row(out, "Backup", report_text(target, "backup"));
+		row(out, "Asked for", report_text(target, "asked"));
+		row(out, "Position", report_text(target, "position"));
+		row(out, "Last transaction", report_text(target, "time"));
+	}
 	row(out, "Lineage", report_text(j, "lineage"));
 	row(out, "Machine", report_text(j, "host"));
 	row(out, "pgkura", report_text(j, "pgkura"));
@@ -294,6 +300,39 @@ put_steps(struct buf *out, const json_t *steps)
 	buf_printf(out, "</table>\n");
 }
 
+/* ---- the directions of a live drill ---- */
+
+static void
+put_directions(struct buf *out, const json_t *ways)
+{
+	static const char *const keys[] = { "ordered", "last_commit",
+		"first_commit" };
+	char text[CLOCK_TEXT_BYTES];
+	size_t i, k;
+
+	buf_printf(out,
+	    "<h2>Directions</h2>\n<table>\n<tr><th>To</th><th>Ordered</th>"
+	    "<th>Last commit before</th><th>First commit after</th>"
+	    "<th>Writers waited</th><th>Lost</th></tr>\n");
+	for (i = 0; i < json_array_size(ways) && i < ROWS_MAX; i++) {
+		const json_t *w = json_array_get(ways, i);
+		bool kept = json_is_true(json_object_get(w, "nothing_lost"));
+
+		buf_printf(out, "<tr><td>");
+		escape(out, report_text(w, "to"));
+		for (k = 0; k < COUNT_OF(keys); k++) {
+			buf_printf(out, "</td><td>");
+			escape(out, report_text(w, keys[k]));
+		}
+		buf_printf(out,
+		    "</td><td class=\"n\">%s</td><td class=\"%s\">%s</td>"
+		    "</tr>\n",
+		    span(report_number(w, "outage_us"), text),
+		    kept ? "ok" : "no", kept ? "nothing" : "not proved");
+	}
+	buf_printf(out, "</table>\n");
+}
+
 /* ---- the rest ---- */
 
 static void
@@ -402,6 +441,7 @@ report_html(const struct report *r, const char *chain,
     const struct report *sign_offs, size_t sign_off_count, struct buf *out)
 {
 	const json_t *j = r->json;
+	bool live = r->kind == REPORT_LIVE;
 
 	buf_printf(out,
 	    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
@@ -412,12 +452,17 @@ report_html(const struct report *r, const char *chain,
 	    r->id, style);
 	put_heading(out, r, chain);
 	buf_printf(out, "<h2>Against the targets</h2>\n");
-	put_measure(out, j, "rpo", "RPO, what would be lost");
-	put_measure(out, j, "rto", "RTO, how long it takes");
-	put_facts(out, j);
+	put_measure(out, j, "rpo",
+	    live ? "RPO, what was lost" : "RPO, what would be lost");
+	put_measure(out, j, "rto",
+	    live ? "RTO, how long writers waited" : "RTO, how long it takes");
+	put_facts(out, r);
+	if (r->kind == REPORT_LIVE)
+		put_directions(out, json_object_get(j, "directions"));
 	put_steps(out, json_object_get(j, "steps"));
 	put_untested(out, json_object_get(j, "not_tested"));
-	put_replication(out, j);
+	if (!live)
+		put_replication(out, j);
 	put_sign_offs(out, sign_offs, sign_off_count);
 	put_verification(out, r, chain);
 	buf_printf(out, "</body>\n</html>\n");

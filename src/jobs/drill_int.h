@@ -114,7 +114,7 @@ struct drill {
 	char **checks;	 /* paths of SQL, NULL-ended ... */
 	struct buf *sql; /* ... and what they hold */
 
-	json_t *steps, *facts, *untested, *samples;
+	json_t *steps, *facts, *untested, *samples; /* samples NULL: none */
 	json_t *step; /* the one that is open; borrowed */
 	int64_t step_began_us;
 	enum drill_outcome outcome;
@@ -169,6 +169,13 @@ uint64_t drill_disk_bytes(const char *path);
 
 /* ---- drill_write.c ---- */
 
+/* What reports of all kinds of drills have. */
+json_t *
+drill_write_head(const struct drill *d, const char *kind, const char *scenario);
+/* "rpo" and "rto"; us -1: it was not achieved. */
+json_t *drill_measure(int64_t target_us, int64_t us, json_t *parts);
+void
+drill_add_part(json_t *parts, const char *what, int64_t us, const char *how);
 /* The report of what is known of d, without signature and place in a chain. */
 json_t *drill_write_report(const struct drill *d, json_t *cleanup);
 

@@ -86,6 +86,8 @@ decode_kind(struct report *r, struct err *e)
 		return -1;
 	if (strcmp(kind, "drill") == 0)
 		r->kind = REPORT_DRILL;
+	else if (strcmp(kind, "live") == 0)
+		r->kind = REPORT_LIVE;
 	else if (strcmp(kind, "sign-off") == 0)
 		r->kind = REPORT_SIGN_OFF;
 	else
@@ -94,15 +96,24 @@ decode_kind(struct report *r, struct err *e)
 	return 0;
 }
 
+static int
+need_objects(const json_t *j, const char *const *names, struct err *e)
+{
+	for (; *names != NULL; names++)
+		if (!json_is_object(json_object_get(j, *names)))
+			return err_set(
+			    e, ERR_CORRUPT, "report has no \"%s\"", *names);
+	return 0;
+}
+
 /* Members that others read without asking again. */
 static int
-check_drill(const json_t *j, struct err *e)
+check_both(const json_t *j, struct err *e)
 {
 	static const char *const texts[] = { "cluster", "lineage", "result",
 		"verdict", "scenario", "ordered_by", "started", "finished" };
 	static const char *const arrays[] = { "steps", "not_tested" };
-	static const char *const objects[] = { "target", "rpo", "rto",
-		"replication", "cleanup" };
+	static const char *const objects[] = { "rpo", "rto", NULL };
 	const char *text;
 	const json_t *array;
 	size_t i;
@@ -113,11 +124,29 @@ check_drill(const json_t *j, struct err *e)
 	for (i = 0; i < COUNT_OF(arrays); i++)
 		if (json_need_array(j, arrays[i], &array, e) == -1)
 			return -1;
-	for (i = 0; i < COUNT_OF(objects); i++)
-		if (!json_is_object(json_object_get(j, objects[i])))
-			return err_set(
-			    e, ERR_CORRUPT, "report has no \"%s\"", objects[i]);
-	return 0;
+	return need_objects(j, objects, e);
+}
+
+static int
+check_drill(const json_t *j, struct err *e)
+{
+	static const char *const objects[] = { "target", "replication",
+		"cleanup", NULL };
+
+	return check_both(j, e) == -1 ? -1 : need_objects(j, objects, e);
+}
+
+static int
+check_live(const json_t *j, struct err *e)
+{
+	const json_t *ways;
+	const char *text;
+
+	if (check_both(j, e) == -1 ||
+	    json_need_array(j, "directions", &ways, e) == -1 ||
+	    json_need_str(j, "primary_at", &text, e) == -1)
+		return -1;
+	return json_need_str(j, "next", &text, e);
 }
 
 static int
@@ -158,8 +187,15 @@ decode(struct report *r, struct err *e)
 	    need_reference(previous, r->previous_id, r->previous_sha256, e) ==
 		-1)
 		return -1;
-	return r->kind == REPORT_DRILL ? check_drill(r->json, e)
-				       : check_sign_off(r, e);
+	switch (r->kind) {
+	case REPORT_DRILL:
+		return check_drill(r->json, e);
+	case REPORT_LIVE:
+		return check_live(r->json, e);
+	case REPORT_SIGN_OFF:
+		break;
+	}
+	return check_sign_off(r, e);
 }
 
 int

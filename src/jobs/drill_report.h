@@ -21,7 +21,11 @@
 #define REPORT_BYTES_MAX ((size_t)16 << 20)
 #define REPORT_SITE_MAX	 64
 
-enum report_kind { REPORT_DRILL, REPORT_SIGN_OFF };
+enum report_kind {
+	REPORT_DRILL,
+	REPORT_LIVE, /* of a live drill */
+	REPORT_SIGN_OFF
+};
 
 /* What every report has; the rest is in json. */
 struct report {

@@ -142,7 +142,7 @@ drill_sample(struct drill *d, const char *phase, bool now)
 		(void)snprintf(d->phase, sizeof(d->phase), "%s", phase);
 	if (d->sample_every_us == 0)
 		d->sample_every_us = EVERY_US;
-	if (d->lineage.repo == NULL ||
+	if (d->samples == NULL || d->lineage.repo == NULL ||
 	    (!now && boot_us - d->sample_us < d->sample_every_us))
 		return;
 	d->sample_us = boot_us;

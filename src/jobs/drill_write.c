@@ -54,8 +54,8 @@ target_json(const struct drill *d)
 
 /* ---- RPO and RTO ---- */
 
-static void
-add_part(json_t *parts, const char *what, int64_t us, const char *how)
+void
+drill_add_part(json_t *parts, const char *what, int64_t us, const char *how)
 {
 	json_t *o = json_object();
 
@@ -65,9 +65,8 @@ add_part(json_t *parts, const char *what, int64_t us, const char *how)
 	(void)json_array_append_new(parts, o);
 }
 
-/* us -1: it was not achieved. */
-static json_t *
-measure(int64_t target_us, int64_t us, json_t *parts)
+json_t *
+drill_measure(int64_t target_us, int64_t us, json_t *parts)
 {
 	json_t *o = json_object();
 
@@ -90,13 +89,14 @@ rpo_json(const struct drill *d)
 
 	if (known_us != 0) {
 		us = d->started_us > known_us ? d->started_us - known_us : 0;
-		add_part(parts,
+		drill_add_part(parts,
 		    "age of the newest WAL here when the drill began, by the "
 		    "server's clock",
 		    us, "measured");
-		add_part(parts, "difference of the two clocks", 0, "assumed");
+		drill_add_part(
+		    parts, "difference of the two clocks", 0, "assumed");
 	}
-	return measure(d->cluster->rpo_target_us, us, parts);
+	return drill_measure(d->cluster->rpo_target_us, us, parts);
 }
 
 /* The time of a step that passed; -1 when there is none. */
@@ -141,15 +141,16 @@ rto_json(const struct drill *d)
 			continue;
 		}
 		sum_us += us;
-		add_part(parts, measured[i].what, us, "measured");
+		drill_add_part(parts, measured[i].what, us, "measured");
 	}
-	add_part(parts,
+	drill_add_part(parts,
 	    "until an alarm says that the server is lost (wal_gap_alarm)",
 	    d->cluster->wal_gap_alarm_us, "configured");
-	add_part(parts, "decide, and lead clients here (rto_assumed)",
+	drill_add_part(parts, "decide, and lead clients here (rto_assumed)",
 	    d->cluster->rto_assumed_us, "assumed");
 	sum_us += d->cluster->wal_gap_alarm_us + d->cluster->rto_assumed_us;
-	return measure(d->cluster->rto_target_us, whole ? sum_us : -1, parts);
+	return drill_measure(
+	    d->cluster->rto_target_us, whole ? sum_us : -1, parts);
 }
 
 /* ---- the rest ---- */
@@ -243,21 +244,18 @@ set_names(const struct drill *d, json_t *j)
 }
 
 json_t *
-drill_write_report(const struct drill *d, json_t *cleanup)
+drill_write_head(const struct drill *d, const char *kind, const char *scenario)
 {
 	json_t *j = json_object();
-	int64_t now_us = clock_now_us();
 	AUTO_FREE char *verdict = NULL;
 
 	(void)json_object_set_new(j, "report", json_integer(REPORT_FORMAT));
-	json_set_str(j, "kind", "drill");
+	json_set_str(j, "kind", kind);
 	json_set_str(j, "id", d->result->id);
 	set_names(d, j);
-	json_set_str(j, "scenario",
-	    "The server and its site are lost. The cluster is brought back "
-	    "from this repository alone, in isolation, and takes writes.");
+	json_set_str(j, "scenario", scenario);
 	set_time(j, "started", "started_us", d->started_us);
-	set_time(j, "finished", "finished_us", now_us);
+	set_time(j, "finished", "finished_us", clock_now_us());
 	json_set_str(j, "result", drill_outcome_name(d->outcome));
 	if (d->outcome == DRILL_PASSED)
 		verdict = mem_strdup("Everything that was tested is as it "
@@ -266,10 +264,20 @@ drill_write_report(const struct drill *d, json_t *cleanup)
 		verdict = mem_printf(
 		    "%.*s", (int)d->verdict.len, (const char *)d->verdict.data);
 	json_set_str(j, "verdict", verdict);
-	(void)json_object_set_new(j, "isolated", json_boolean(!d->open));
-	(void)json_object_set_new(j, "target", target_json(d));
 	(void)json_object_set(j, "steps", d->steps);
 	(void)json_object_set(j, "facts", d->facts);
+	return j;
+}
+
+json_t *
+drill_write_report(const struct drill *d, json_t *cleanup)
+{
+	json_t *j = drill_write_head(d, "drill",
+	    "The server and its site are lost. The cluster is brought back "
+	    "from this repository alone, in isolation, and takes writes.");
+
+	(void)json_object_set_new(j, "isolated", json_boolean(!d->open));
+	(void)json_object_set_new(j, "target", target_json(d));
 	(void)json_object_set_new(j, "rpo", rpo_json(d));
 	(void)json_object_set_new(j, "rto", rto_json(d));
 	(void)json_object_set_new(j, "not_tested", untested_json(d));

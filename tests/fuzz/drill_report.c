@@ -49,7 +49,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	if (!report_id_valid(r.id) || r.sequence == 0)
 		abort();
-	if (r.kind == REPORT_DRILL)
+	if (r.kind != REPORT_SIGN_OFF)
 		try_page(&r);
 	return 0;
 }
