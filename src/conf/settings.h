@@ -34,6 +34,9 @@ enum wal_ack { WAL_ACK_LOCAL, WAL_ACK_REMOTE };
 enum initial_role { INITIAL_NONE, INITIAL_PRIMARY, INITIAL_STANDBY };
 enum failover_kind { FAILOVER_MANUAL, FAILOVER_AUTOMATIC };
 /* What keeps an old primary from writing. */
+/* What becomes of a primary whose server is dead for good. */
+enum server_failed_kind { SERVER_FAILED_ALARM, SERVER_FAILED_FAILOVER };
+
 enum fence_kind { FENCE_KIND_NONE, FENCE_KIND_LEASE, FENCE_KIND_HOOK };
 
 struct cluster_settings {
@@ -76,6 +79,7 @@ struct cluster_settings {
 	char *fence_hook;
 	int64_t fence_hook_timeout_us;
 	bool local_recovery; /* this daemon runs the server of pgdata */
+	enum server_failed_kind server_failed;
 	enum wal_ack wal_ack;
 	int64_t wal_ack_timeout_us;	  /* then local is enough; 0 never */
 	char *drill_schedule;		  /* NULL: only by hand */

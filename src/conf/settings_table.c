@@ -35,6 +35,9 @@ static const char *const roles[] = { [INITIAL_NONE] = "none",
 	[INITIAL_PRIMARY] = "primary",
 	[INITIAL_STANDBY] = "standby",
 	NULL };
+static const char *const server_failures[] = { [SERVER_FAILED_ALARM] = "alarm",
+	[SERVER_FAILED_FAILOVER] = "failover",
+	NULL };
 static const char *const failovers[] = {
 	[FAILOVER_MANUAL] = "manual", [FAILOVER_AUTOMATIC] = "automatic", NULL
 };
@@ -311,6 +314,13 @@ const struct option settings_options[] = {
 	    .what = "pgkurad runs the server of pgdata: it starts it again when "
 	    "it has crashed.  Leave it off where systemd or somebody else "
 	    "does." },
+	{ "server_failed", CLUSTER(server_failed), .type = OPTION_WORD,
+	    .words = server_failures, .initial = "alarm", .example = "failover",
+	    .what = "What becomes of it when local_recovery has failed for good, "
+	    "while the primary's site lives.  alarm: an operator decides.  "
+	    "failover: with failover = automatic the primary gives its term up "
+	    "once the other site has all its WAL and is ready, and the other "
+	    "site takes over with no hold.  Set it at both sites." },
 	{ "wal_ack", CLUSTER(wal_ack), .type = OPTION_WORD,
 	    .words = wal_acks, .initial = "local", .example = "remote",
 	    .what = "What the receiver tells the server to be safe: WAL that "

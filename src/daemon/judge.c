@@ -165,7 +165,7 @@ judge_role(struct alarms *a, const struct cluster_view *c)
 {
 	static const char *const waits[] = { "alarm", "conflict", "hold",
 		"peer silent", "server dead", "unknown", "lease ends",
-		"superseded", "canceled" };
+		"superseded", "canceled", "resigned" };
 	const json_t *rule = json_object_get(c->seen, "rule");
 	const char *state = message_text(rule, "state");
 	const char *reason = message_text(rule, "reason");

@@ -100,6 +100,23 @@ check_hook(struct check *k, bool run)
 		    "\"%s\" has passed its test", k->cluster->fence_hook);
 }
 
+/* What would have to be tried in vain first, and who would take over? */
+static void
+check_server_failed(struct check *k)
+{
+	const struct cluster_settings *c = k->cluster;
+
+	if (c->server_failed != SERVER_FAILED_FAILOVER)
+		return;
+	if (c->failover != FAILOVER_AUTOMATIC || !c->local_recovery)
+		check_say(k, CHECK_FAULT, "server failed",
+		    "Set failover = automatic and local_recovery = yes at both "
+		    "sites, or leave server_failed at alarm.",
+		    "server_failed = failover has no effect %s",
+		    !c->local_recovery ? "without local_recovery"
+				       : "while failover is manual");
+}
+
 void
 check_fence(struct check *k, bool run)
 {
@@ -107,6 +124,7 @@ check_fence(struct check *k, bool run)
 
 	if (c->role == INITIAL_NONE)
 		return;
+	check_server_failed(k);
 	switch (c->fence) {
 	case FENCE_KIND_NONE:
 		if (c->failover == FAILOVER_AUTOMATIC)

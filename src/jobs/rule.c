@@ -138,7 +138,7 @@ tell_state(struct rule *r)
 	bool waits = v->state == DECIDE_ALARM || v->state == DECIDE_CONFLICT ||
 	    v->state == DECIDE_PEER_SILENT || v->state == DECIDE_SERVER_DEAD ||
 	    v->state == DECIDE_UNKNOWN || v->state == DECIDE_LEASE_ENDS ||
-	    v->state == DECIDE_SUPERSEDED;
+	    v->state == DECIDE_RESIGNED || v->state == DECIDE_SUPERSEDED;
 
 	if (v->state == r->told_state && v->reason == r->told_reason)
 		return;
@@ -148,6 +148,43 @@ tell_state(struct rule *r)
 	    decide_state_name(v->state), "cluster", r->c->name, "reason",
 	    decide_reason_text(v->reason), "command",
 	    v->command[0] == '\0' ? NULL : v->command, NULL);
+}
+
+/*
+ * The server is dead for good.  The durable word comes first: from then on nothing
+ * starts here, and what is seen of the server counts when that had its effect.
+ */
+static void
+resign(struct rule *r)
+{
+	struct record_role_file next = r->role;
+
+	next.resigned = next.held;
+	if (rule_put_role(r, &next) == -1)
+		return;
+	rule_task_kill(&r->task);
+	r->stopped_by_us = true;
+	r->forbidden_us = clock_boot_us();
+	rule_event(r, LOG_LEVEL_ERROR, "term_given_up",
+	    "the server here is dead and cannot be started: the other site takes "
+	    "over",
+	    NULL, NULL);
+}
+
+/* Nobody took the term: the server is tried anew. */
+static void
+take_back(struct rule *r)
+{
+	struct record_role_file next = r->role;
+
+	next.resigned = 0;
+	if (rule_put_role(r, &next) == -1)
+		return;
+	watch_start(&r->watch);
+	r->tried = false;
+	rule_event(r, LOG_LEVEL_ERROR, "term_taken_back",
+	    "the other site does not take over: the server here is tried again",
+	    NULL, NULL);
 }
 
 static void
@@ -173,6 +210,10 @@ note_in_role(struct rule *r)
 	}
 	if (change)
 		(void)rule_put_role(r, &next);
+	if (v->resign)
+		resign(r);
+	else if (v->clear_resigned)
+		take_back(r);
 }
 
 static void
@@ -265,7 +306,10 @@ do_verdict(struct rule *r)
 		take_term(r, true);
 		break;
 	case DECIDE_STOP:
-		stop_server(r, decide_reason_text(v->reason));
+		/* One that is dead all the same: nothing of it is to be left. */
+		stop_server(r,
+		    decide_reason_text(
+			v->may_write ? REASON_SERVER_DEAD : v->reason));
 		break;
 	case DECIDE_NOTHING:
 		break;
@@ -490,7 +534,7 @@ rule_open(struct rule *r, struct err *e)
 			    r->s->runtime_dir, r->sites.names[seat]);
 	decide_start(&r->decide);
 	watch_start(&r->watch);
-	r->look_after_us = clock_boot_us();
+	r->look_after_us = r->forbidden_us = clock_boot_us();
 	r->told_state = DECIDE_CONFLICT;
 	r->ack_until_us = -1;
 	r->rpo_us = -1;

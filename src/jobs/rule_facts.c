@@ -14,9 +14,9 @@
 #include "jobs/rule_int.h"
 #include "pg/lsn.h"
 
-#define FACTS_US	 CLOCK_SECOND_US
-#define EYE_TIMEOUT_US	 (15 * CLOCK_SECOND_US)
-#define LOCAL_RECOVERIES 3
+#define FACTS_US       CLOCK_SECOND_US
+#define EYE_TIMEOUT_US (15 * CLOCK_SECOND_US)
+#define GONE_US	       CLOCK_SECOND_US
 
 /* ---- where the server lies ---- */
 
@@ -97,7 +97,7 @@ look_at_loss(struct rule *r)
 	struct err e = ERR_INIT;
 	AUTO_JSON json_t *link = NULL;
 	struct wal_known known = { 0 };
-	int64_t skew_us = 0;
+	int64_t skew_us = 0, now_us;
 
 	r->rpo_us = -1;
 	if (r->repo == NULL)
@@ -115,7 +115,9 @@ look_at_loss(struct rule *r)
 	link = link_file(r, r->sites.names[r->sites.peer]);
 	if (link != NULL)
 		(void)json_need_i64(link, "skew_us", &skew_us, NULL);
-	r->rpo_us = clock_now_us() + skew_us - known.server_us;
+	now_us = clock_now_us() + skew_us;
+	r->rpo_us = now_us - known.server_us;
+	r->rpo_us -= rule_left_idle_us(r, known.server_us, now_us);
 	if (r->rpo_us < 0)
 		r->rpo_us = 0;
 }
@@ -190,9 +192,30 @@ recover(struct rule *r, int64_t now_us)
 	    r->role.handover != HANDOVER_NONE || r->task.work != WORK_NONE ||
 	    r->standby_here)
 		return;
+	r->tried = true;
 	rule_event(r, LOG_LEVEL_WARNING, "local_recovery",
 	    "the server is started again", NULL, NULL);
 	rule_task_start(r, WORK_START);
+}
+
+/* A primary's server that may not run just now: what is not tried does not fail.
+ * One that is dead stays so while this site stands aside for the other. */
+static bool
+is_withheld(const struct rule *r)
+{
+	return r->has_role && r->role.role == ROLE_PRIMARY &&
+	    !r->verdict.may_write && r->verdict.reason != REASON_SERVER_DEAD &&
+	    r->verdict.reason != REASON_RESIGNED;
+}
+
+/* No process of it was seen since it was forbidden to run, nor is one about to be
+ * started.  What the watchdog had to kill is gone by then. */
+static bool
+is_gone(const struct rule *r)
+{
+	return r->look.process == WATCH_PROCESS_ABSENT &&
+	    r->look.boot_us >= r->forbidden_us + GONE_US &&
+	    (r->task.work == WORK_NONE || r->task.work == WORK_FENCE_TEST);
 }
 
 static void
@@ -218,8 +241,11 @@ look_at_server(struct rule *r, int64_t now_us)
 	f.clean_stop = r->look.clean && !r->stopped_by_us;
 	f.maintenance = r->has_role && r->role.maintenance;
 	f.progress = r->look.progress;
+	f.withheld = is_withheld(r);
 	r->watched =
 	    watch_step(&r->watch, &r->watch_settings, &f, CLOCK_SECOND_US);
+	if (r->watched.verdict == WATCH_ALIVE)
+		r->tried = false;
 	r->watch_us = now_us + r->watched.next_look_us;
 	if (!r->has_role || r->role.role != ROLE_PRIMARY)
 		return;
@@ -239,6 +265,7 @@ rule_look_around(struct rule *r, int64_t now_us)
 	r->facts_us = now_us;
 	look_at_replica(r);
 	look_at_loss(r);
+	rule_left_look(r);
 }
 
 void
@@ -263,6 +290,9 @@ rule_facts(const struct rule *r, struct decide_facts *f)
 	f->guarded = r->guarded;
 	f->proved = r->proved;
 	f->server = r->watched.verdict;
+	f->failed = r->watched.verdict == WATCH_DEAD && r->tried;
+	f->gone = is_gone(r);
+	f->shipped = r->shipped;
 	f->writable = r->look.writable &&
 	    (r->look.sql == WATCH_SQL_OK || r->look.sql == WATCH_SQL_TIMEOUT);
 	switch (r->order.kind) {

@@ -21,6 +21,8 @@ guarded_until(const struct rule *r)
 	    r->role.role != ROLE_PRIMARY ||
 	    (r->role.waived != 0 && r->role.waived == r->role.held))
 		return FENCE_UNGUARDED;
+	if (record_role_resigned(&r->role))
+		return 0;
 	return r->voter.lease_until;
 }
 

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "jobs/follow.h"
 #include "jobs/guard.h"
 #include "jobs/rule.h"
 #include "jobs/rule_wire.h"
@@ -142,6 +143,7 @@ struct rule_info {
 	char why[200];
 	int64_t rpo_us;
 	char obstacle[240]; /* to a switchover, as it sees it; "" none */
+	int64_t idle_us; /* its server is gone, and wrote no WAL for so long */
 };
 
 struct rule {
@@ -186,11 +188,16 @@ struct rule {
 	struct watch watch;
 	struct watch_result watched;
 	bool stopped_by_us;
-	int64_t watch_us; /* next step */
+	bool tried;	      /* local recovery was, since it was alive */
+	int64_t forbidden_us; /* since when it may not run, at least */
+	int64_t watch_us;     /* next step */
 	struct repo *repo;
 	struct lineage lineage;
 	bool has_lineage;
 	struct wal_known known;
+	struct follow_end end; /* of the WAL here, while the server is dead */
+	bool shipped;	       /* the other site has it */
+	int64_t idle_us;       /* as in struct rule_info, of the server here */
 	int64_t rpo_us;
 	bool promotable;
 	char why_not[200];
@@ -247,6 +254,14 @@ void rule_look_around(struct rule *r, int64_t now_us);
 void rule_facts(const struct rule *r, struct decide_facts *f);
 /* Up to where the other site has the WAL; 0 unknown. */
 uint64_t rule_peer_committed(const struct rule *r, bool *ready);
+
+/* ---- rule_left.c ---- */
+/* Of a primary here whose server is gone: r->shipped, r->idle_us. */
+void rule_left_look(struct rule *r);
+/* So much of the time from known_us to now_us, by the primary's clock, its server
+ * was gone and wrote nothing, as the primary's site says. */
+int64_t
+rule_left_idle_us(const struct rule *r, int64_t known_us, int64_t now_us);
 
 /* ---- rule_guard.c ---- */
 void rule_guard_step(struct rule *r, int64_t now_us);

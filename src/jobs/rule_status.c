@@ -125,6 +125,7 @@ put_role(const struct rule *r, json_t *o)
 	put_bool(o, "maintenance", r->role.maintenance);
 	put_bool(o, "canceled", r->role.canceled);
 	put_bool(o, "fenced", r->role.fenced);
+	put_bool(o, "resigned", record_role_resigned(&r->role));
 	json_set_str(o, "handover", record_handover_name(r->role.handover));
 	if (rule_is_witness(r))
 		return;

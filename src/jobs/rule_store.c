@@ -228,6 +228,7 @@ rule_decide_settings(const struct settings *s, const struct cluster_settings *c,
 	if (out->retry_us > c->lease_us / 8)
 		out->retry_us = c->lease_us / 8;
 	out->hook = c->fence_hook != NULL;
+	out->resign = c->server_failed == SERVER_FAILED_FAILOVER;
 }
 
 static int

@@ -81,6 +81,7 @@ says_the_same(const struct decide_says *a, const struct decide_says *b)
 	    a->waived == b->waived && a->maintenance == b->maintenance &&
 	    a->clean_stop == b->clean_stop && a->fenced == b->fenced &&
 	    a->proved == b->proved && a->server == b->server &&
+	    a->resigned == b->resigned && a->willing == b->willing &&
 	    a->handover == b->handover && a->handover_to == b->handover_to &&
 	    a->handover_term == b->handover_term;
 }
@@ -95,6 +96,9 @@ send_info(struct rule *r)
 	json_set_str(j, "why", r->why_not);
 	(void)json_object_set_new(j, "rpo_us", json_integer(r->rpo_us));
 	json_set_str(j, "obstacle", r->obstacle);
+	if (r->idle_us > 0)
+		(void)json_object_set_new(
+		    j, "idle_us", json_integer(r->idle_us));
 	if (r->asked.why[0] != '\0') {
 		json_set_str(j, "asked_id", r->asked.id);
 		json_set_str(j, "asked_why", r->asked.why);
@@ -244,6 +248,9 @@ hear_info(struct rule *r, const struct rule_wire *w)
 	(void)json_need_i64(j, "rpo_us", &r->info.rpo_us, NULL);
 	(void)json_need_text(
 	    j, "obstacle", r->info.obstacle, sizeof(r->info.obstacle), NULL);
+	if (json_need_i64(j, "idle_us", &r->info.idle_us, NULL) == -1 ||
+	    r->info.idle_us < 0)
+		r->info.idle_us = 0;
 	if (json_need_text(
 		j, "asked_id", r->answer.id, sizeof(r->answer.id), NULL) == -1)
 		return;

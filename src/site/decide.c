@@ -151,6 +151,7 @@ decide_step(struct decide *d, const struct decide_settings *s,
 	(void)memset(out, 0, sizeof(*out));
 	out->loss_us = -1;
 	look_at_time(&l);
+	d->willing = false;
 	look_at_paths(&l);
 	l.last_sign_us = last_sign(f, l.peer);
 	if (l.last_sign_us < d->began_us)
@@ -189,6 +190,8 @@ primary_reason(const struct decide_settings *s, const struct decide_facts *f)
 	if (decide_fresh(s, f, peer_of(f)) && peer->role == ROLE_PRIMARY &&
 	    peer->writable && peer->held >= r->held)
 		return REASON_OTHER_PRIMARY;
+	if (record_role_resigned(r))
+		return REASON_RESIGNED;
 	if (r->waived != 0 && r->waived == r->held)
 		return REASON_WAIVED;
 	/* The hook may have switched this machine off, and somebody on again. */

@@ -31,6 +31,20 @@
  * which needs the witness.  What lacks is the reason of an ALARM, which carries
  * the one command for the operator.
  *
+ * No hold is needed when the primary itself says that its server is dead for good
+ * (settings.resign, at both sites), since there is nothing uncertain then:
+ *
+ *	primary					DR site
+ *	-------					-------
+ *	server DEAD			------>	WILLING, if nothing of the above
+ *	all WAL is there, fence is there <-----	  lacks but the hold
+ *	RESIGNED, durable: starts nothing;
+ *	stops what runs; gives its lease back ->	FENCE, TERM, PROMOTE
+ *
+ * It stays so until the other has a later term, or is not willing (any more), or
+ * silent: then it tries for its term, and its server, again.  What keeps two from
+ * writing are the votes, or the hook, as ever.
+ *
  * At the primary with automatic failover: KEEP while the lease runs; WITHHOLD
  * acknowledgements and STOP the server stop_margin before it ends.
  *
@@ -67,12 +81,14 @@ struct decide_settings {
 	int64_t backoff_us;	/* between automatic promotions: 1 day */
 	int64_t retry_us;	/* between questions for a term: 2 s */
 	bool hook;		/* a fence hook is configured */
+	bool resign; /* a primary whose server is dead gives its term up */
 };
 #define DECIDE_S ((int64_t)1000000)
-#define DECIDE_SETTINGS_DEFAULT                                             \
-	{                                                                   \
-		false, 5 * DECIDE_S, 5, 10 * DECIDE_S, 600 * DECIDE_S,      \
-		    5 * DECIDE_S, -1, 86400 * DECIDE_S, 2 * DECIDE_S, false \
+#define DECIDE_SETTINGS_DEFAULT                                              \
+	{                                                                    \
+		false, 5 * DECIDE_S, 5, 10 * DECIDE_S, 600 * DECIDE_S,       \
+		    5 * DECIDE_S, -1, 86400 * DECIDE_S, 2 * DECIDE_S, false, \
+		    false                                                    \
 	}
 
 /* Until when without a sign of life: beat x misses. */
@@ -111,7 +127,9 @@ struct decide_says {
 	bool maintenance;
 	bool clean_stop;
 	bool fenced;
-	bool proved; /* its fence is: see struct decide_facts */
+	bool proved;   /* its fence is: see struct decide_facts */
+	bool resigned; /* it gave up the term that it held */
+	bool willing;  /* it would take a term that the other gives up */
 	enum watch_verdict server;
 	enum record_handover handover;
 	enum record_seat handover_to;
@@ -154,6 +172,9 @@ struct decide_facts {
 	/* The server of a primary: */
 	enum watch_verdict server;
 	bool writable; /* it runs and takes writes */
+	bool failed;   /* dead, and local recovery was tried */
+	bool gone;     /* no process of it, seen since it was last forbidden */
+	bool shipped;  /* the other site has all WAL that this one has */
 	/* The operator: */
 	enum decide_order order;
 	int64_t allow_loss_us; /* -1: any */
@@ -169,6 +190,8 @@ struct decide {
 	int64_t asked_us;  /* last question for a term; -1: none */
 	uint32_t paths;	   /* bit per path that is up */
 	bool taking;	   /* the hold is over: fence, term, promote */
+	bool given_up;	   /* ... because the primary gave its term up */
+	bool willing;	   /* it may give its term up: this site is ready */
 };
 
 enum decide_state {
@@ -187,9 +210,10 @@ enum decide_state {
 	DECIDE_PROMOTE,	    /* DR site: promote now */
 	DECIDE_HANDOVER,    /* either: see handover.h */
 	DECIDE_PRIMARY,	    /* primary: may write */
-	DECIDE_LEASE_ENDS,  /* primary: the lease could not be renewed: stop */
-	DECIDE_SUPERSEDED,  /* was primary: another site holds a higher term */
-	DECIDE_CONFLICT /* both say primary under one rule that forbids it */
+	DECIDE_RESIGNED, /* primary: its server is dead: the other takes over */
+	DECIDE_LEASE_ENDS, /* primary: the lease could not be renewed: stop */
+	DECIDE_SUPERSEDED, /* was primary: another site holds a higher term */
+	DECIDE_CONFLICT	   /* both say primary under one rule that forbids it */
 };
 
 enum decide_reason {
@@ -199,6 +223,7 @@ enum decide_reason {
 	REASON_NOT_PRIMARY,
 	REASON_FENCED,
 	REASON_SUPERSEDED,
+	REASON_RESIGNED,
 	REASON_HANDED_OVER,
 	REASON_OTHER_PRIMARY,
 	REASON_NO_LEASE, /* of a primary under the lease rules */
@@ -269,6 +294,8 @@ struct decide_verdict {
 	int64_t hold_left_us; /* of DECIDE_HOLD */
 	int64_t loss_us;      /* of a promotion; -1: not known */
 	bool clear_canceled;  /* a sign of life: write role.canceled = false */
+	bool resign;	      /* write role.resigned = role.held */
+	bool clear_resigned;  /* write role.resigned = 0 */
 	bool supersede;	 /* write role.superseded_by = number, role standby */
 	bool order_done; /* the order is refused or fulfilled */
 	/* What the operator types to promote here; "" when nothing waits. */

@@ -48,6 +48,69 @@ stands_aside(const struct decide_look *l)
 	    decide_fresh(l->s, l->f, l->peer) && peer->taking;
 }
 
+/*
+ * Its server is dead for good: it gives its term up when the other site would take
+ * over at once.  What an administrator stopped, maintenance, and what was ordered
+ * is left alone.
+ */
+static bool
+would_resign(const struct decide_look *l)
+{
+	const struct decide_says *peer = &l->f->says[l->peer];
+	const struct record_role_file *r = l->f->role;
+
+	return l->s->automatic && l->s->resign && l->f->failed &&
+	    l->f->guarded && r->handover == HANDOVER_NONE && r->waived == 0 &&
+	    !r->maintenance && !r->clean_stop &&
+	    decide_current(l->s, l->f, l->peer) && peer->role == ROLE_STANDBY &&
+	    peer->willing && peer->handover == HANDOVER_NONE;
+}
+
+/* First nothing of the server is left, and the other site has all of its WAL.  True
+ * when there is nothing else to do. */
+static bool
+resigns(struct decide_look *l)
+{
+	struct decide_verdict *out = l->out;
+
+	if (!out->may_write || !would_resign(l))
+		return false;
+	if (!l->f->gone)
+		out->act = DECIDE_STOP;
+	out->resign = l->f->gone && l->f->shipped;
+	return out->resign;
+}
+
+/* Nobody takes it: it tries again itself.  It still has to win its lease, or to
+ * hear that the other is a standby, as ever. */
+static bool
+takes_back(const struct decide_look *l)
+{
+	const struct decide_says *peer = &l->f->says[l->peer];
+
+	return l->silent ||
+	    (decide_fresh(l->s, l->f, l->peer) && peer->role != ROLE_PRIMARY &&
+		!peer->willing && !peer->taking);
+}
+
+static void
+resigned(struct decide_look *l)
+{
+	const struct voter *v = l->f->voter;
+	struct decide_verdict *out = l->out;
+
+	out->state = DECIDE_RESIGNED;
+	if (takes_back(l))
+		out->clear_resigned = true;
+	else if (!l->f->gone)
+		out->act = DECIDE_STOP;
+	else
+		out->release = v != NULL &&
+		    (voter_holds(v, l->f->now_us) ||
+			(v->record.promised_to == l->f->self &&
+			    l->f->now_us < v->record.promised_until_boot_us));
+}
+
 static void
 under_lease(struct decide_look *l)
 {
@@ -92,6 +155,12 @@ decide_primary(struct decide_look *l)
 		out->events |= EVENT_PEER_BACK;
 	}
 	out->state = DECIDE_PRIMARY;
+	if (out->reason == REASON_RESIGNED) {
+		resigned(l);
+		return;
+	}
+	if (resigns(l))
+		return;
 	if (out->reason == REASON_SUPERSEDED) {
 		out->state = DECIDE_SUPERSEDED;
 		out->number = decide_superseded_by(l->f);

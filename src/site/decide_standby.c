@@ -47,9 +47,10 @@ proved(const struct decide_look *l)
 	    (peer->heard ? peer->proved : f->role->peer_proved);
 }
 
-/* What keeps this site from promoting itself, whatever the hold; REASON_NONE. */
+/* What keeps this site from promoting itself, whatever the hold, when so much is
+ * lost; REASON_NONE. */
 static enum decide_reason
-automatic_obstacle(const struct decide_look *l)
+automatic_obstacle(const struct decide_look *l, int64_t loss_us)
 {
 	const struct decide_facts *f = l->f;
 	const struct decide_settings *s = l->s;
@@ -78,9 +79,9 @@ automatic_obstacle(const struct decide_look *l)
 		return REASON_HOOK_FAILED;
 	if (!f->promotable)
 		return REASON_NOT_PROMOTABLE;
-	if (s->rpo_limit_us >= 0 && l->d->rpo_us < 0)
+	if (s->rpo_limit_us >= 0 && loss_us < 0)
 		return REASON_LOSS_UNKNOWN;
-	if (s->rpo_limit_us >= 0 && l->d->rpo_us > s->rpo_limit_us)
+	if (s->rpo_limit_us >= 0 && loss_us > s->rpo_limit_us)
 		return REASON_LOSS;
 	if (f->since_automatic_us >= 0 && f->since_automatic_us < s->backoff_us)
 		return REASON_BACKOFF;
@@ -187,11 +188,39 @@ announced(const struct decide_look *l, enum decide_reason *why)
 	return true;
 }
 
+/*
+ * Its server is dead and its site lives.  Where that is wanted this site says that it
+ * is willing, and takes over once the primary has given its term up.  The operator's
+ * command is the same as without.
+ */
+static void
+server_dead(struct decide_look *l)
+{
+	struct decide_verdict *out = l->out;
+
+	out->state = DECIDE_SERVER_DEAD;
+	out->reason = REASON_SERVER_DEAD;
+	prepare_command(l, false);
+	if (!l->s->resign || !l->s->automatic)
+		return;
+	if (l->f->role->canceled)
+		out->reason = REASON_CANCELED;
+	else
+		out->reason = automatic_obstacle(l, l->f->rpo_us);
+	if (out->reason != REASON_NONE)
+		return;
+	out->reason = REASON_SERVER_DEAD;
+	l->d->willing = decide_current(l->s, l->f, l->peer) &&
+	    l->f->says[l->peer].role == ROLE_PRIMARY &&
+	    l->f->says[l->peer].handover == HANDOVER_NONE;
+}
+
 /* A sign of life came in time: what there is to say of it. */
 static void
 peer_lives(struct decide_look *l)
 {
 	const struct decide_facts *f = l->f;
+	const struct decide_says *peer = &f->says[l->peer];
 	struct decide_verdict *out = l->out;
 	struct decide *d = l->d;
 
@@ -207,11 +236,9 @@ peer_lives(struct decide_look *l)
 	out->state = DECIDE_NORMAL;
 	if (announced(l, &out->reason)) {
 		out->state = DECIDE_MAINTENANCE;
-	} else if (f->says[l->peer].heard &&
-	    f->says[l->peer].server == WATCH_DEAD) {
-		out->state = DECIDE_SERVER_DEAD;
-		out->reason = REASON_SERVER_DEAD;
-		prepare_command(l, false);
+	} else if (peer->heard &&
+	    (peer->server == WATCH_DEAD || peer->resigned)) {
+		server_dead(l);
 	} else if (out->paths != ((uint32_t)1 << f->paths) - 1 &&
 	    f->now_us - d->began_us > decide_detect_us(l->s)) {
 		out->state = DECIDE_PATH_LOST;
@@ -225,7 +252,12 @@ peer_lives(struct decide_look *l)
 		ordered(l);
 		return;
 	}
-	d->taking = false;
+	if (d->willing && peer->resigned) {
+		d->given_up = true;
+		take(l);
+		return;
+	}
+	d->taking = d->given_up = false;
 	/* Votes that came too late: give them back. */
 	out->release = f->voter != NULL && voter_holds(f->voter, f->now_us);
 	if (f->order != ORDER_NONE) {
@@ -266,8 +298,11 @@ count_down(struct decide_look *l, enum decide_reason obstacle)
 		d->hold_us = f->now_us;
 		out->events |= EVENT_HOLD_BEGINS;
 	}
-	/* For the rest of this silence: hook and votes take longer than a look. */
-	if (f->order == ORDER_CONFIRM && obstacle == REASON_NONE)
+	d->given_up = d->given_up && d->taking;
+	/* For the rest of this silence: hook and votes take longer than a look.
+	 * One that has resigned is silent because the hook is at it. */
+	if ((f->order == ORDER_CONFIRM && obstacle == REASON_NONE) ||
+	    (d->given_up && !by_votes(l)))
 		d->hold_us = f->now_us - l->s->hold_us - 1;
 	out->hold_left_us = d->hold_us + l->s->hold_us - f->now_us;
 	if (out->hold_left_us < 0)
@@ -302,7 +337,7 @@ peer_silent(struct decide_look *l)
 		ordered(l);
 		return;
 	}
-	obstacle = automatic_obstacle(l);
+	obstacle = automatic_obstacle(l, d->rpo_us);
 	out->clear_canceled = f->role->canceled && f->order == ORDER_CONFIRM;
 	if (announced(l, &why) ||
 	    (f->role->canceled && f->order != ORDER_CONFIRM)) {

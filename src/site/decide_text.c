@@ -16,6 +16,7 @@ static const char *const states[] = {
 	[DECIDE_PROMOTE] = "promote",
 	[DECIDE_HANDOVER] = "hand-over",
 	[DECIDE_PRIMARY] = "primary",
+	[DECIDE_RESIGNED] = "resigned",
 	[DECIDE_LEASE_ENDS] = "lease ends",
 	[DECIDE_SUPERSEDED] = "superseded",
 	[DECIDE_CONFLICT] = "conflict",
@@ -29,6 +30,8 @@ static const char *const reasons[] = {
 	[REASON_NOT_PRIMARY] = "this site is not the primary",
 	[REASON_FENCED] = "this site is fenced",
 	[REASON_SUPERSEDED] = "another site has held a later term",
+	[REASON_RESIGNED] =
+	    "this site gave its term up: its server is dead, and the other site takes over",
 	[REASON_HANDED_OVER] = "the term was handed over",
 	[REASON_OTHER_PRIMARY] = "another site is the primary and takes writes",
 	[REASON_NO_LEASE] =

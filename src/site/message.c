@@ -46,6 +46,8 @@ static const struct {
 	{ MESSAGE_FENCED, offsetof(struct decide_says, fenced) },
 	{ MESSAGE_WAIVED, offsetof(struct decide_says, waived) },
 	{ MESSAGE_PROVED, offsetof(struct decide_says, proved) },
+	{ MESSAGE_RESIGNED, offsetof(struct decide_says, resigned) },
+	{ MESSAGE_WILLING, offsetof(struct decide_says, willing) },
 };
 
 static bool *
@@ -284,6 +286,7 @@ message_says(struct decide_says *says, const struct decide *d,
 		says->role = r->role;
 		says->held = r->held;
 		says->waived = r->waived != 0 && r->waived == r->held;
+		says->resigned = record_role_resigned(r);
 		says->superseded_by = r->superseded_by;
 		says->maintenance = r->maintenance;
 		says->clean_stop = r->clean_stop;
@@ -302,6 +305,7 @@ message_says(struct decide_says *says, const struct decide *d,
 	says->automatic = s->automatic;
 	says->writable = f->writable;
 	says->taking = d->taking;
+	says->willing = d->willing;
 	says->server = f->server;
 	says->process = f->process;
 	says->beat_us = (uint64_t)f->now_us;

@@ -56,7 +56,9 @@
 #define MESSAGE_FENCED	    0x0040
 #define MESSAGE_WAIVED	    0x0080
 #define MESSAGE_PROVED	    0x0100
-#define MESSAGE_FLAGS	    0x01ff
+#define MESSAGE_RESIGNED    0x0200
+#define MESSAGE_WILLING	    0x0400
+#define MESSAGE_FLAGS	    0x07ff
 
 enum message_kind { MESSAGE_BEAT = 1, MESSAGE_ASK = 2, MESSAGE_ANSWER = 3 };
 

@@ -57,6 +57,13 @@ record_role_init(
 	r->handover_to = SEAT_NONE;
 }
 
+bool
+record_role_resigned(const struct record_role_file *r)
+{
+	return r->role == ROLE_PRIMARY && r->resigned != 0 &&
+	    r->resigned == r->held;
+}
+
 /* Copies text, leaving out what a line of the file cannot hold. */
 static void
 copy_reason(char out[RECORD_REASON_BYTES], const char *text)
@@ -208,6 +215,8 @@ record_role_print(const struct record_role_file *r, struct buf *out)
 	put_u64(out, "waived", r->waived);
 	if (r->peer_proved)
 		put_word(out, "peer_proved", answers, true);
+	if (r->resigned != 0)
+		put_u64(out, "resigned", r->resigned);
 	put_i64(out, "automatic_wall_us", r->automatic_wall_us);
 	put_word(out, "handover", handover_names, r->handover);
 	put_word(out, "handover_to", seat_names, r->handover_to);
@@ -277,6 +286,11 @@ take_role(struct keytext *k, struct record_role_file *r)
 		    keytext_get_word(k, "peer_proved", answers, 2) == 1;
 		if (!r->peer_proved)
 			keytext_fail(k, "peer_proved is \"yes\", or left out");
+	}
+	if (keytext_next_is(k, "resigned")) {
+		r->resigned = keytext_get_u64(k, "resigned", UINT64_MAX);
+		if (r->resigned == 0)
+			keytext_fail(k, "resigned is a term, or left out");
 	}
 	r->automatic_wall_us = keytext_get_i64(k, "automatic_wall_us");
 	r->handover = (enum record_handover)keytext_get_word(

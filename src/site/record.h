@@ -124,6 +124,11 @@ struct record_role_file {
 	 */
 	uint64_t waived;
 	bool peer_proved; /* a standby: the primary said that its fence is */
+	/*
+	 * The term that this site gave up, because its server is dead for good:
+	 * while that is the one it held last, it starts nothing.  0: none.
+	 */
+	uint64_t resigned;
 	int64_t automatic_wall_us; /* last automatic promotion here, 0: never */
 	enum record_handover handover;
 	enum record_seat handover_to; /* SEAT_NONE: no hand-over */
@@ -152,6 +157,9 @@ int record_term_parse(
 void record_role_print(const struct record_role_file *r, struct buf *out);
 int record_role_parse(
     struct record_role_file *r, const void *data, size_t len, struct err *e);
+
+/* A primary that has given its term up. */
+bool record_role_resigned(const struct record_role_file *r);
 
 /* "unknown", "primary", "standby", "witness", "alone" */
 const char *record_role_name(enum record_role r);

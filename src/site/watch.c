@@ -77,16 +77,23 @@ lives(struct watch *w, const struct watch_settings *s, int64_t now_us)
 
 /*
  * It is down or hung: begin an attempt, wait for one, or give up.  moved:
- * something grew since the last look.
+ * something grew since the last look.  Where it may not run, the attempts begin
+ * when it may again.
  */
 static enum watch_verdict
 recover(struct watch *w, const struct watch_settings *s,
-    enum watch_verdict verdict, bool failed, bool moved, struct watch_result *r)
+    const struct watch_facts *f, enum watch_verdict verdict, bool moved,
+    struct watch_result *r)
 {
 	w->alive_since_us = -1;
+	if (f->withheld) {
+		w->attempting = false;
+		w->attempts = 0;
+		return verdict;
+	}
 	if (w->attempting) {
 		w->looks = moved ? 0 : w->looks + 1;
-		if (!failed && w->looks < s->start_looks)
+		if (!f->start_failed && w->looks < s->start_looks)
 			return verdict;
 		w->attempting = false;
 	}
@@ -103,20 +110,20 @@ recover(struct watch *w, const struct watch_settings *s,
 
 /* Connecting or the question took too long. */
 static enum watch_verdict
-silent(struct watch *w, const struct watch_settings *s, bool failed, bool moved,
-    struct watch_result *r)
+silent(struct watch *w, const struct watch_settings *s,
+    const struct watch_facts *f, bool moved, struct watch_result *r)
 {
 	if (moved)
 		w->timeouts = 0;
 	else if (w->timeouts < s->timeouts)
 		w->timeouts++;
-	if (w->verdict == WATCH_DEAD && !w->attempting)
+	if (w->verdict == WATCH_DEAD && !w->attempting && !f->withheld)
 		return WATCH_DEAD;
 	if (w->attempting)
-		return recover(w, s, WATCH_HUNG, failed, moved, r);
+		return recover(w, s, f, WATCH_HUNG, moved, r);
 	if (w->timeouts < s->timeouts)
 		return WATCH_IMPAIRED;
-	return recover(w, s, WATCH_HUNG, failed, moved, r);
+	return recover(w, s, f, WATCH_HUNG, moved, r);
 }
 
 /* Nobody listens. */
@@ -128,8 +135,7 @@ nobody(struct watch *w, const struct watch_settings *s,
 	if (f->process == WATCH_PROCESS_THERE) {
 		/* It came up just now, or listens elsewhere: no death. */
 		if (w->attempting)
-			return recover(
-			    w, s, WATCH_HUNG, f->start_failed, moved, r);
+			return recover(w, s, f, WATCH_HUNG, moved, r);
 		return WATCH_IMPAIRED;
 	}
 	if (f->clean_stop)
@@ -139,7 +145,7 @@ nobody(struct watch *w, const struct watch_settings *s,
 		w->alive_since_us = -1;
 		return WATCH_STOPPED;
 	}
-	return recover(w, s, WATCH_DOWN, f->start_failed, moved, r);
+	return recover(w, s, f, WATCH_DOWN, moved, r);
 }
 
 static enum watch_verdict
@@ -165,7 +171,7 @@ judge(struct watch *w, const struct watch_settings *s,
 		return WATCH_STARTING;
 	case WATCH_SQL_TIMEOUT:
 		if (f->process != WATCH_PROCESS_ABSENT)
-			return silent(w, s, f->start_failed, moved, r);
+			return silent(w, s, f, moved, r);
 		return nobody(w, s, f, moved, r);
 	case WATCH_SQL_REFUSED:
 		return nobody(w, s, f, moved, r);

@@ -70,6 +70,7 @@ struct watch_facts {
 	/* Anything that grows while a start goes on: replayed LSN, bytes read by
 	 * the startup process.  Equal values are no progress. */
 	uint64_t progress;
+	bool withheld; /* it may not run now: nothing is tried, nor fails */
 	bool
 	    start_failed; /* our start or stop command came back with an error */
 };

@@ -1,7 +1,7 @@
 /*
  * When a standby finds its primary's site silent, when it takes over, and what
  * keeps it from that: by the documented formula, in virtual time.
- * PG4, PB1, PB5, HH3, HD3, HD4.
+ * PG4, PB1, PB5, HH3, HH4, HD3, HD4.
  */
 
 #include "site/decide.h"
@@ -142,6 +142,161 @@ server_dead(void)
 	    "... but with one command: %s", v.command);
 }
 
+/* The primary's server is dead, and both sites are to do something about it. */
+static void
+set_up_failed(void)
+{
+	set_up();
+	settings.resign = true;
+	settings.rpo_limit_us = 60 * S;
+	f.says[SEAT_FIRST].server = WATCH_DEAD;
+}
+
+/* So many looks with a living peer: how many of them did anything? */
+static unsigned int
+alive_looks(unsigned int count)
+{
+	unsigned int acts = 0;
+
+	for (; count > 0; count--) {
+		f.says[SEAT_FIRST].heard_us = f.now_us;
+		f.says[SEAT_FIRST].echo_us = f.now_us;
+		f.rpo_us -= LOOK; /* it is known that nothing is written */
+		look();
+		acts += v.act != DECIDE_NOTHING;
+	}
+	return acts;
+}
+
+static void
+given_up(void)
+{
+	set_up_failed();
+	tap_ok(alive_looks(1000) == 0 && d.willing,
+	    "HH4: the standby says that it is willing, and waits");
+	f.says[SEAT_FIRST].resigned = true;
+	tap_ok(alive_looks(2) == 2 && v.act == DECIDE_DO_FORCE,
+	    "HH4: when the primary gives its term up, hook and promotion follow");
+	set_up_failed();
+	f.says[SEAT_FIRST].resigned = true;
+	(void)alive_looks(2);
+	f.hook = HOOK_RUNNING;
+	while (f.now_us - f.says[SEAT_FIRST].heard_us < 40 * S) {
+		f.hook = HOOK_RUNNING;
+		f.now_us += LOOK;
+		decide_step(&d, &settings, &f, &v);
+	}
+	f.hook = HOOK_OK;
+	decide_step(&d, &settings, &f, &v);
+	tap_ok(v.act == DECIDE_DO_FORCE,
+	    "... also when the hook takes longer than the detection");
+	set_up_failed();
+	f.says[SEAT_FIRST].resigned = true;
+	settings.resign = false;
+	tap_u64(alive_looks(1000), 0, "by default it takes nothing");
+	set_up_failed();
+	f.says[SEAT_FIRST].resigned = true;
+	f.rpo_us = 100 * S;
+	tap_ok(alive_looks(1000) == 0 && !d.willing &&
+		v.state == DECIDE_SERVER_DEAD && v.reason == REASON_LOSS,
+	    "nor with more than rpo_limit: %s", decide_reason_text(v.reason));
+	set_up_failed();
+	f.says[SEAT_FIRST].resigned = true;
+	f.promotable = false;
+	tap_ok(alive_looks(1000) == 0 && v.reason == REASON_NOT_PROMOTABLE,
+	    "nor what is not promotable");
+	set_up_failed();
+	f.says[SEAT_FIRST].resigned = true;
+	f.proved = false;
+	tap_ok(alive_looks(1000) == 0 && v.reason == REASON_NOT_PROVED,
+	    "nor without a proof of the fence");
+	set_up_failed();
+	f.says[SEAT_FIRST].resigned = true;
+	f.says[SEAT_FIRST].maintenance = true;
+	tap_ok(alive_looks(1000) == 0 && v.state == DECIDE_MAINTENANCE,
+	    "nor in maintenance");
+	set_up_failed();
+	f.says[SEAT_FIRST].resigned = true;
+	f.says[SEAT_FIRST].clean_stop = true;
+	tap_ok(alive_looks(1000) == 0 && v.state == DECIDE_MAINTENANCE,
+	    "nor after a clean stop");
+}
+
+/* At the primary, under a lease. */
+static void
+set_up_primary(void)
+{
+	set_up_failed();
+	f.self = SEAT_FIRST;
+	role.role = ROLE_PRIMARY;
+	role.fence = FENCE_LEASE;
+	role.held = voter.lease_number = 2;
+	voter.lease_us = 60 * S;
+	voter.lease_until = f.now_us + 60 * S;
+	f.says[SEAT_SECOND] = f.says[SEAT_FIRST];
+	f.says[SEAT_SECOND].role = ROLE_STANDBY;
+	f.says[SEAT_SECOND].willing = true;
+	f.says[SEAT_SECOND].echo_us = f.now_us;
+	f.server = WATCH_DEAD;
+	f.failed = f.gone = f.shipped = true;
+}
+
+static bool
+resigns(void)
+{
+	decide_start(&d);
+	decide_step(&d, &settings, &f, &v);
+	return v.resign;
+}
+
+static void
+gives_up(void)
+{
+	enum decide_reason why;
+
+	set_up_primary();
+	tap_ok(
+	    resigns(), "HH4: a primary whose server is dead gives its term up");
+	role.resigned = role.held;
+	decide_step(&d, &settings, &f, &v);
+	tap_ok(!v.may_write && v.release && v.state == DECIDE_RESIGNED,
+	    "... then nothing may start, and the lease goes back");
+	tap_ok(!decide_may_start(&settings, &f, &why) && why == REASON_RESIGNED,
+	    "... as may-start says: %s", decide_reason_text(why));
+	f.gone = false;
+	decide_step(&d, &settings, &f, &v);
+	tap_ok(!v.release && v.act == DECIDE_STOP,
+	    "... but not before the server is gone");
+	f.gone = true;
+	f.says[SEAT_SECOND].willing = false;
+	decide_step(&d, &settings, &f, &v);
+	tap_ok(v.clear_resigned && !v.release,
+	    "... and is taken back when nobody takes it");
+	role.resigned = 0;
+	tap_ok(!resigns(), "it gives nothing up to one that is not willing");
+	set_up_primary();
+	f.gone = false;
+	tap_ok(!resigns() && v.act == DECIDE_STOP,
+	    "nor while something of the server is left");
+	set_up_primary();
+	f.shipped = false;
+	tap_ok(!resigns() && v.act == DECIDE_NOTHING,
+	    "nor before the other site has all WAL");
+	set_up_primary();
+	f.failed = false;
+	tap_ok(!resigns(), "nor before local recovery has failed");
+	set_up_primary();
+	settings.resign = false;
+	tap_ok(!resigns(), "nor by default");
+	set_up_primary();
+	role.maintenance = true;
+	tap_ok(!resigns(), "nor in maintenance");
+	set_up_primary();
+	f.guarded = false;
+	tap_ok(!resigns(), "nor without a watchdog");
+	(void)memset(&voter, 0, sizeof(voter));
+}
+
 static void
 loss(void)
 {
@@ -212,6 +367,8 @@ main(void)
 	detection();
 	late();
 	server_dead();
+	given_up();
+	gives_up();
 	loss();
 	orders();
 	return tap_done();

@@ -8,8 +8,9 @@
  *
  * At every instant: no two leases, no two sites that acknowledge commits unless
  * an operator ordered it, no site that writes again after its successor did,
- * terms only grow, no promotion before its hold is over.  And when the faults
- * have ended, somebody is the primary, or it is said why not.
+ * terms only grow, no promotion before its hold is over, unless the primary has
+ * given its term up: then with all its WAL, nothing of its server being there.  And
+ * when the faults have ended, somebody is the primary, or it is said why not.
  *
  *	PGKURA_MODEL_EPISODES=N		instead of 200
  *	PGKURA_MODEL_SEED=N		begin with that one; told by a failure
@@ -54,7 +55,7 @@ ship(struct sim *m)
 {
 	struct sim_site *from, *to;
 
-	if (m->last_writer == -1)
+	if (m->last_writer == -1 || m->unshipped)
 		return;
 	from = &m->sites[m->last_writer];
 	to = sim_peer(m, from);
@@ -90,6 +91,7 @@ check_now(struct sim *m)
 	m->last_writer = (int)writer->seat;
 	if (writer->role.held > m->last_term)
 		m->last_term = writer->role.held;
+	ship(m);
 }
 
 /* --- time --- */
@@ -277,6 +279,10 @@ set_up(struct sim *m, uint64_t seed)
 	m->settings.hook = m->fence == FENCE_HOOK;
 	m->witness = sim_chance(m, 85);
 	m->promotable = true;
+	m->rpo_us = 3 * SIM_S;
+	m->settings.resign = sim_chance(m, 70);
+	if (sim_chance(m, 30))
+		m->settings.rpo_limit_us = 10 * SIM_S;
 	m->proved = sim_chance(m, 95);
 	m->loss_percent = (unsigned int)sim_below(m, 10);
 	m->double_percent = (unsigned int)sim_below(m, 10);
@@ -388,7 +394,7 @@ operator_does(struct sim *m, struct sim_site *s)
 
 	if (s->seat == SEAT_WITNESS || !s->process_up || !s->role_there)
 		return;
-	switch (sim_below(m, 8)) {
+	switch (sim_below(m, 9)) {
 	case 0:
 	case 1:
 	case 2:
@@ -410,6 +416,9 @@ operator_does(struct sim *m, struct sim_site *s)
 			s->role.waived = s->role.held;
 			m->exempt = true;
 		}
+		break;
+	case 7:
+		m->rpo_us = sim_chance(m, 50) ? 3 * SIM_S : 30 * SIM_S;
 		break;
 	default:
 		m->promotable = !m->promotable;
@@ -454,7 +463,7 @@ fault(struct sim *m)
 		isolate(m);
 		return;
 	}
-	switch (sim_below(m, 12)) {
+	switch (sim_below(m, 14)) {
 	case 0:
 	case 1:
 	case 2:
@@ -470,11 +479,17 @@ fault(struct sim *m)
 		m->delay_us = 1000 + sim_below(m, 5 * SIM_S);
 		break;
 	case 7:
-		sim_server_gone(s);
-		s->server_dead = sim_chance(m, 30);
+		s->server_dead = !s->server_dead && sim_chance(m, 60);
+		/* One that hangs is dead, and there. */
+		if (!s->server_dead || sim_chance(m, 70))
+			sim_server_gone(s);
 		break;
 	case 8:
+	case 9:
 		operator_does(m, s);
+		break;
+	case 10:
+		m->unshipped = !m->unshipped && sim_chance(m, 50);
 		break;
 	default:
 		process_fault(m, s);
@@ -494,6 +509,8 @@ mend(struct sim *m)
 	m->crash_percent = 0;
 	m->delay_us = 50000;
 	m->promotable = true;
+	m->rpo_us = 3 * SIM_S;
+	m->unshipped = false;
 	for (i = 0; i < SEATS; i++) {
 		struct sim_site *s = &m->sites[i];
 
@@ -534,6 +551,7 @@ check_outcome(struct sim *m)
 
 struct totals {
 	uint64_t steps, promotions, handovers, leases, unserved;
+	uint64_t resignations, taken;
 };
 
 static bool
@@ -562,6 +580,8 @@ episode(uint64_t seed, struct totals *t)
 	t->promotions += m.promotions;
 	t->handovers += m.handovers;
 	t->leases += m.leases;
+	t->resignations += m.resignations;
+	t->taken += m.taken;
 	t->unserved += !sim_acknowledges(&m, &m.sites[0]) &&
 	    !sim_acknowledges(&m, &m.sites[1]);
 	tear_down(&m);
@@ -581,20 +601,23 @@ main(void)
 {
 	uint64_t episodes = number_of("PGKURA_MODEL_EPISODES", 200);
 	uint64_t seed = number_of("PGKURA_MODEL_SEED", 1), i, broken = 0;
-	struct totals t = { 0, 0, 0, 0, 0 };
+	struct totals t = { 0, 0, 0, 0, 0, 0, 0 };
 
 	tracing = number_of("PGKURA_MODEL_TRACE", 0) != 0;
 	for (i = 0; i < episodes && broken < 10; i++)
 		broken += !episode(seed + i, &t);
 	tap_diag(
 	    "%llu episodes, %llu steps, %llu leases, %llu promotions, %llu "
-	    "hand-overs, %llu ended with an alarm",
+	    "hand-overs, %llu resignations, %llu promotions after one, %llu ended "
+	    "with an alarm",
 	    (unsigned long long)i, (unsigned long long)t.steps,
 	    (unsigned long long)t.leases, (unsigned long long)t.promotions,
-	    (unsigned long long)t.handovers, (unsigned long long)t.unserved);
+	    (unsigned long long)t.handovers, (unsigned long long)t.resignations,
+	    (unsigned long long)t.taken, (unsigned long long)t.unserved);
 	tap_u64(broken, 0, "no rule is broken in %llu episodes",
 	    (unsigned long long)i);
 	tap_ok(t.promotions >= i / 10 && t.handovers >= i / 20,
 	    "sites were promoted, and handed over");
+	tap_ok(t.taken >= i / 50, "and took over from one that had resigned");
 	return tap_done();
 }

@@ -47,6 +47,7 @@ main(void)
 		record_role_change(&role, i % 2 ? ROLE_PRIMARY : ROLE_STANDBY,
 		    i, -5, "why\nnot");
 	role.waived = 3;
+	role.resigned = 9;
 	record_role_print(&role, &out);
 	tap_ok(record_role_parse(&role_again, out.data, out.len, &e) == 0,
 	    "a role parses %s", e.text);

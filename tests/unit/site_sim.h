@@ -58,6 +58,7 @@ struct sim_site {
 	bool running, writable, promoted, clean, admin_stopped;
 	int64_t stop_at; /* it is stopping, and stops then; 0: not */
 	bool server_dead;
+	bool gave_up; /* it resigned, and its server was not started since */
 	uint64_t position;  /* end of its WAL */
 	uint64_t committed; /* as a standby */
 	/* What the oracle knows of its watching: true times. */
@@ -89,7 +90,8 @@ struct sim {
 	unsigned int loss_percent, double_percent, crash_percent;
 	int64_t delay_us;
 	bool calm; /* no more faults */
-	bool promotable, proved;
+	bool promotable, proved, unshipped;
+	int64_t rpo_us;
 	/* The oracle. */
 	bool exempt;	 /* an operator's explicit order is in force */
 	bool files_lost; /* in this episode */
@@ -102,7 +104,7 @@ struct sim {
 	uint64_t last_term;
 	unsigned int faults; /* violations seen */
 	char fault[200];
-	uint64_t promotions, handovers, leases;
+	uint64_t promotions, handovers, leases, resignations, taken;
 };
 
 static uint64_t
@@ -269,6 +271,14 @@ sim_write_role(
 	if (!dies || sim_chance(m, 50)) {
 		if (role->role == ROLE_PRIMARY && s->role.role == ROLE_STANDBY)
 			m->owner = (int)s->seat;
+		if (record_role_resigned(role) &&
+		    !record_role_resigned(&s->role)) {
+			s->gave_up = true;
+			m->resignations++;
+			if (s->running)
+				sim_violation(
+				    m, "resigned while its server runs");
+		}
 		s->role = *role;
 		s->role_there = true;
 	}
@@ -397,7 +407,7 @@ sim_facts(struct sim *m, struct sim_site *s, struct decide_facts *f)
 		f->path_us[1] = s->path_us[1];
 	}
 	f->promotable = m->promotable;
-	f->rpo_us = 3 * SIM_S;
+	f->rpo_us = m->rpo_us;
 	f->since_automatic_us = DECIDE_NEVER;
 	f->hook = s->hook;
 	f->proved = m->proved;
@@ -406,6 +416,10 @@ sim_facts(struct sim *m, struct sim_site *s, struct decide_facts *f)
 	    : s->running	   ? WATCH_ALIVE
 				   : WATCH_DOWN;
 	f->writable = s->running && s->writable;
+	f->failed = s->server_dead;
+	f->gone = !s->running;
+	f->shipped =
+	    s->seat != SEAT_WITNESS && sim_peer(m, s)->committed == s->position;
 	f->order = s->order;
 	f->allow_loss_us = -1;
 }
@@ -415,6 +429,8 @@ static void
 sim_check_promotion(struct sim *m, struct sim_site *s)
 {
 	int64_t least = (m->settings.hold_us + decide_detect_us(&m->settings));
+	const struct sim_site *peer = sim_peer(m, s);
+	bool early = m->now - s->unseen_since < least / 100 * 98 - 2 * SIM_S;
 
 	if (s->order == ORDER_FAILOVER || s->order == ORDER_FORCE)
 		return;
@@ -428,12 +444,25 @@ sim_check_promotion(struct sim *m, struct sim_site *s)
 		sim_violation(m, "promoted what is not promotable");
 	if (s->role.canceled)
 		sim_violation(m, "promoted after the hold was canceled");
-	if (s->order != ORDER_CONFIRM &&
-	    m->now - s->unseen_since < least / 100 * 98 - 2 * SIM_S)
+	m->taken += s->decide.given_up;
+	if (s->order == ORDER_CONFIRM || !early)
+		return;
+	if (!peer->gave_up)
 		sim_violation(m,
 		    "promoted %lld ms after a sign of life, not %lld",
 		    (long long)(m->now - s->unseen_since) / 1000,
 		    (long long)least / 1000);
+	if (!m->settings.resign)
+		sim_violation(m, "promoted with no hold, which is not wanted");
+	if (peer->running && peer->writable && peer->host_up)
+		sim_violation(m, "promoted with no hold beside a server");
+	if (s->committed != peer->position)
+		sim_violation(m, "promoted with no hold, and WAL is missing");
+	if (m->settings.rpo_limit_us >= 0 &&
+	    m->rpo_us > m->settings.rpo_limit_us)
+		sim_violation(m, "promoted with no hold, and too much is lost");
+	if (peer->role.maintenance || peer->role.clean_stop)
+		sim_violation(m, "promoted with no hold in maintenance");
 }
 
 static void
@@ -481,9 +510,13 @@ sim_write_verdict(struct sim *m, struct sim_site *s)
 	struct record_role_file role;
 
 	if (!v->supersede && v->note_held == 0 && !v->clear_waived &&
-	    !v->clear_canceled)
+	    !v->clear_canceled && !v->resign && !v->clear_resigned)
 		return true;
 	role = s->role;
+	if (v->resign)
+		role.resigned = role.held;
+	if (v->clear_resigned)
+		role.resigned = 0;
 	if (v->note_held != 0)
 		role.held = v->note_held;
 	if (v->clear_waived)
@@ -505,7 +538,8 @@ sim_server(struct sim *m, struct sim_site *s)
 {
 	const struct decide_verdict *v = &s->verdict;
 
-	if (s->seat == SEAT_WITNESS || s->server_dead || s->stop_at != 0)
+	if (s->seat == SEAT_WITNESS || (s->server_dead && !s->running) ||
+	    s->stop_at != 0)
 		return;
 	if (!s->role_there)
 		return;
@@ -526,6 +560,9 @@ sim_server(struct sim *m, struct sim_site *s)
 	if (!s->running || !s->writable) {
 		s->running = true;
 		s->writable = true;
+		s->gave_up = false;
+		if (record_role_resigned(&s->role))
+			sim_violation(m, "one that has resigned starts");
 		s->promoted = true;
 		s->clean = false;
 	}
@@ -542,6 +579,9 @@ sim_act(struct sim *m, struct sim_site *s)
 	if (!sim_write_verdict(m, s))
 		return false;
 	if (v->release) {
+		/* Of a standby: another site had a later term by order. */
+		if (s->running && s->writable && s->role.role == ROLE_PRIMARY)
+			sim_violation(m, "gave its lease up while it runs");
 		voter_release(&s->voter, &step);
 		if (!sim_do_step(m, s, &step))
 			return false;

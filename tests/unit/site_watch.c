@@ -83,6 +83,13 @@ main(void)
 	}
 	tap_u64(acts, 1, "RK6: as long as it moves, it is waited for");
 	fresh(WATCH_PROCESS_ABSENT, WATCH_SQL_REFUSED);
+	f.withheld = true;
+	tap_ok(looks(500) == WATCH_DOWN && acts == 0,
+	    "one that may not run is not tried");
+	f.withheld = false;
+	tap_ok(looks(1) == WATCH_DOWN && r.act == WATCH_START && r.attempt == 1,
+	    "... and all attempts are left when it may");
+	fresh(WATCH_PROCESS_ABSENT, WATCH_SQL_REFUSED);
 	f.maintenance = true;
 	tap_ok(looks(500) == WATCH_MAINTENANCE && acts == 0, "maintenance");
 	return tap_done();
