@@ -38,7 +38,7 @@ struct body {
 	uint8_t sha256[SHA256_BYTES];
 	int fd;
 	struct range *ranges; /* sorted, apart from each other */
-	size_t range_count;
+	size_t range_count, range_cap;
 	uint64_t reserved;    /* of the allowance */
 	uint64_t noted, told; /* prefix that was synced, that was reported */
 };
@@ -123,8 +123,11 @@ add_range(struct body *b, uint64_t from, uint64_t to)
 {
 	size_t i, kept = 0;
 
-	b->ranges =
-	    mem_rearray(b->ranges, b->range_count + 1, sizeof(b->ranges[0]));
+	if (b->range_count == b->range_cap) {
+		b->range_cap = b->range_cap == 0 ? 16 : 2 * b->range_cap;
+		b->ranges =
+		    mem_rearray(b->ranges, b->range_cap, sizeof(b->ranges[0]));
+	}
 	/* Those that touch it become part of it. */
 	for (i = 0; i < b->range_count; i++) {
 		const struct range r = b->ranges[i];
