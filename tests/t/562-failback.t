@@ -14,7 +14,9 @@ use Kura::Roles;
 my ($major) = grep { $_ >= 15 } Kura::servers();
 plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
 
-my $r = Kura::Roles->new(major => $major);
+# Transactions are counted: only ours.  A slow machine is not silent.
+my $r = Kura::Roles->new(major => $major, conf => { autovacuum => 'off' },
+	peer => { beat_interval => '500ms', beat_misses => 10 });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
 $r->primary->psql('CREATE TABLE big AS SELECT g AS a, md5(g::text) AS b'
