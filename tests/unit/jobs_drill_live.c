@@ -55,7 +55,7 @@ store_history(uint32_t timeline, const struct buf *text)
 
 /*
  * Timeline number is old up to its end, clean or not; the next one begins there
- * and commits.  With more, somebody has committed on the old one behind that.
+ * and commits.  With more, somebody has committed on the old one behind that, and stopped it.
  */
 static void
 make_wal(uint32_t number, bool clean, bool more)
@@ -80,8 +80,10 @@ make_wal(uint32_t number, bool clean, bool more)
 	begin = walmaker_next(&new);
 	(void)walmaker_next(&old);
 	new.timeline = number + 1;
-	if (more)
+	if (more) {
 		(void)wal_commit(&old, 701, (COMMIT_S + 1) * CLOCK_SECOND_US);
+		shut_down(&old);
+	}
 	(void)wal_noop(&new, 100);
 	(void)wal_commit(&new, 702, FIRST_S * CLOCK_SECOND_US);
 	store_tail(&old, number);
