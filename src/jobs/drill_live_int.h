@@ -19,9 +19,9 @@
 enum live_phase {
 	LIVE_ORDERED,
 	LIVE_STOPPED, /* the old primary's server has stopped clean */
-	LIVE_GIVEN,   /* the other site has all its WAL, and the term */
-	LIVE_TAKEN,   /* promoted: its write probe was committed */
-	LIVE_WHOLE,   /* the old primary follows, and has all */
+	LIVE_GIVEN, /* the other site has all its WAL, and may take the term */
+	LIVE_TAKEN, /* promoted: its write probe was committed */
+	LIVE_WHOLE, /* the old primary follows, and has all */
 	LIVE_PHASES
 };
 

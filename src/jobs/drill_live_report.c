@@ -58,8 +58,10 @@ add_phases(json_t *parts, const struct live_way *w, bool all)
 	static const char *const what[LIVE_PHASES] = {
 		[LIVE_STOPPED] = "until the server of the old primary has "
 				 "stopped clean",
-		[LIVE_GIVEN] = "until the other site has all WAL, and the term",
-		[LIVE_TAKEN] = "promotion, write probe, hooks",
+		[LIVE_GIVEN] = "until the other site has all its WAL",
+		[LIVE_TAKEN] =
+		    "until the other site has the term, is promoted and "
+		    "has committed its write probe",
 		[LIVE_WHOLE] = "until the old primary follows"
 	};
 	int i;

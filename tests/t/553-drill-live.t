@@ -15,7 +15,8 @@ my ($major) = grep { $_ == 15 } Kura::servers();
 plan skip_all => 'no PostgreSQL 15 here' if !defined $major;
 
 my $r = Kura::Roles->new(major => $major,
-	conf => { track_commit_timestamp => 'on' });
+	conf => { track_commit_timestamp => 'on' },
+	peer => { beat_interval => '500ms', beat_misses => 8 });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 my @live = qw(drill main --live);
 
@@ -193,8 +194,12 @@ $p->kill('KILL');
 $p->wait(30);
 is($r->role('osaka')->{role}, 'primary', 'a killed command changes no role');
 $r->one_writer('killed');
+$r->wait_for('the report of what was killed', sub {
+	($said) = grep { $_->{kind} eq 'live' && $_->{id} ne $d->{id} }
+	    reports($tokyo);
+	return $said;
+}, 300);
 $r->told('tokyo', qr/drill_live_killed/, 'the daemon finds it');
-($said) = grep { $_->{kind} eq 'live' && $_->{id} ne $d->{id} } reports($tokyo);
 my $killed = report($tokyo, $said->{id});
 is($killed->{result}, 'stopped', 'and keeps a report');
 like($killed->{verdict}, qr/osaka stays the primary.*was killed/,
@@ -228,7 +233,7 @@ like($p->err, qr/stopped by a signal.*primary is at osaka.*switchover main --to=
 $tokyo->pgkura_ok('home', 'switchover', 'main', '--to=tokyo', '--yes');
 $r->wait_server('tokyo');
 wait_ready();
-$p = in_step($tokyo, 'hold', '--hold=3s');
+$p = in_step($tokyo, 'hold', '--hold=8s');
 $r->sites->kill9('osaka');
 is($p->wait(180), 3, 'the way back fails without the other site');
 like($p->err, qr/osaka to tokyo.*other site is silent.*primary is at osaka.*--to=tokyo/s,
@@ -248,7 +253,7 @@ is($r->primary->psql("SELECT count(*) FROM t WHERE a = $r->{n}"), '1',
 # ---- the daemon of this site dies ----
 
 wait_ready();
-$p = in_step($tokyo, 'hold', '--hold=3s');
+$p = in_step($tokyo, 'hold', '--hold=8s');
 $r->sites->kill9('tokyo');
 is($p->wait(180), 3, 'the way back fails without a daemon here');
 like($p->err, qr/osaka to tokyo.*does not attend to the roles/s, 'clearly')
