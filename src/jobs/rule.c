@@ -39,12 +39,18 @@ rule_event(const struct rule *r, enum log_level level, const char *event,
 }
 
 bool
+rule_fresh(const struct rule *r, enum record_seat seat)
+{
+	const struct decide_says *says = &r->says[seat];
+
+	return says->heard &&
+	    clock_boot_us() - says->heard_us <= decide_detect_us(&r->settings);
+}
+
+bool
 rule_peer_fresh(const struct rule *r)
 {
-	const struct decide_says *peer = &r->says[r->sites.peer];
-
-	return peer->heard &&
-	    clock_boot_us() - peer->heard_us <= decide_detect_us(&r->settings);
+	return rule_fresh(r, r->sites.peer);
 }
 
 int
@@ -287,7 +293,11 @@ do_verdict(struct rule *r)
 	tell_state(r);
 	note_in_role(r);
 	if (v->ask != 0)
-		rule_ask(r, v->ask);
+		rule_ask(r, v->ask, v->ask_free);
+	if (voter_is_free(&r->voter) && !voter_is_free_durably(&r->voter)) {
+		voter_note(&r->voter, &step);
+		(void)rule_voter_step(r, &step);
+	}
 	if (v->release) {
 		voter_release(&r->voter, &step);
 		(void)rule_voter_step(r, &step);

@@ -13,6 +13,8 @@
 #define TEST_EVERY_US (600 * CLOCK_SECOND_US)
 #define TEST_AGAIN_US (30 * CLOCK_SECOND_US)
 
+_Static_assert(FENCE_UNGUARDED == VOTER_FREE, "a free lease is not guarded");
+
 /* Until when the server may write, as the watchdog is to see to it. */
 static int64_t
 guarded_until(const struct rule *r)

@@ -167,7 +167,7 @@ act(struct rule *r, const struct handover_step *st, int64_t now_us)
 	case HANDOVER_ASK:
 		if (now_us - r->handover_asked_us >= ASK_AGAIN_US) {
 			r->handover_asked_us = now_us;
-			rule_ask(r, st->term);
+			rule_ask(r, st->term, false);
 		}
 		break;
 	case HANDOVER_TAKE:

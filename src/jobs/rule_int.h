@@ -234,7 +234,8 @@ struct rule {
 	int64_t ack_until_us;
 };
 
-/* Is the other data site heard of within the detection time? */
+/* Is that site heard of within the detection time?  The other data site? */
+bool rule_fresh(const struct rule *r, enum record_seat seat);
 bool rule_peer_fresh(const struct rule *r);
 /* Write the role; a failure is told, and the change not made. */
 int rule_put_role(struct rule *r, const struct record_role_file *next);
@@ -273,7 +274,8 @@ void rule_hear(struct rule *r);
 void rule_say(struct rule *r, int64_t now_us);
 void rule_send(struct rule *r, enum record_seat to, enum rule_wire_kind kind,
     const uint8_t *content, size_t len);
-void rule_ask(struct rule *r, uint64_t number);
+/* endless: for a free lease. */
+void rule_ask(struct rule *r, uint64_t number, bool endless);
 void rule_ask_switchover(struct rule *r, int64_t now_us);
 
 /* ---- rule_begin.c ---- */

@@ -77,11 +77,62 @@ set_flag(struct rule *r, bool maintenance, bool value)
 		rule_order_end(r, "done", "no automatic failover", "");
 }
 
-/* Maintenance counts once the other site has it on record: it echoes it. */
+/*
+ * Maintenance counts once the other site has it on record: it echoes it.  Under the
+ * lease rules also its votes, and the witness' if that is heard, are such that the
+ * lease has no end (and at the end of maintenance, that there is one with an end).
+ */
 static bool
-peer_knows_maintenance(const struct rule *r, bool on)
+others_know(const struct rule *r, bool on)
 {
-	return r->says[r->sites.peer].maintenance == on;
+	const struct decide_says *witness = &r->says[SEAT_WITNESS];
+	const struct decide_says *peer = &r->says[r->sites.peer];
+	uint64_t number = r->voter.lease_number;
+
+	if (!rule_peer_fresh(r) || peer->maintenance != on)
+		return false;
+	if (!decide_leased(&r->role))
+		return true;
+	if (!on)
+		return voter_holds(&r->voter, clock_boot_us()) &&
+		    !voter_is_free(&r->voter) && voter_stands(&r->voter) == 0;
+	return voter_is_free_durably(&r->voter) && peer->number >= number &&
+	    (!rule_fresh(r, SEAT_WITNESS) || witness->number >= number);
+}
+
+static const char *
+maintenance_text(const struct rule *r, bool on)
+{
+	if (!on)
+		return "maintenance is off, and the other site knows";
+	return decide_leased(&r->role)
+	    ? "maintenance is on, and the other site knows; the server needs no "
+	      "lease: pgkurad may be stopped"
+	    : "maintenance is on, and the other site knows";
+}
+
+/* Nobody has given a lease: without one the server would have to be stopped. */
+static void
+maintenance_late(struct rule *r, bool on)
+{
+	bool leased = decide_leased(&r->role);
+
+	if (!on && leased)
+		set_flag(r, true, true);
+	if (r->order.kind == RULE_ORDER_NONE)
+		return;
+	rule_order_end(r, on || leased ? "failed" : "done",
+	    !on && leased && voter_is_free(&r->voter)
+		? "maintenance stays on: no other site gives a lease"
+		: !on && leased
+		? "no other site has given a lease: the server stops when the one "
+		  "that it has ends"
+		: on && leased
+		? "it is on record here, but the other sites have not said that "
+		  "they know: the server still needs its lease, and pgkurad"
+		: "it is on record here, but the other site has not said "
+		  "that it knows",
+	    "Try again when the other site is reached.");
 }
 
 static void
@@ -94,21 +145,15 @@ step_maintenance(struct rule *r, bool on)
 		set_flag(r, true, on);
 	if (r->order.kind == RULE_ORDER_NONE)
 		return;
-	if (rule_peer_fresh(r) && peer_knows_maintenance(r, on)) {
+	if (others_know(r, on)) {
 		rule_event(r, LOG_LEVEL_WARNING,
 		    on ? "maintenance_begins" : "maintenance_ends",
 		    on ? "the server is left alone, and nobody fails over"
 		       : "the server is watched again",
 		    NULL, NULL);
-		rule_order_end(r, "done",
-		    on ? "maintenance is on, and the other site knows"
-		       : "maintenance is off, and the other site knows",
-		    "");
+		rule_order_end(r, "done", maintenance_text(r, on), "");
 	} else if (clock_boot_us() - r->order.since_us > 20 * CLOCK_SECOND_US) {
-		rule_order_end(r, on ? "failed" : "done",
-		    "it is on record here, but the other site has not said "
-		    "that it knows",
-		    "Try again when the other site is reached.");
+		maintenance_late(r, on);
 	}
 }
 

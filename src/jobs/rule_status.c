@@ -194,7 +194,8 @@ all_json(const struct rule *r, int64_t now_us)
 	    o, "writable", r->look.writable && r->look.sql == WATCH_SQL_OK);
 	if (r->look.error[0] != '\0')
 		json_set_str(o, "server_error", r->look.error);
-	if (voter_holds(&r->voter, now_us))
+	put_bool(o, "lease_free", voter_is_free_durably(&r->voter));
+	if (voter_holds(&r->voter, now_us) && !voter_is_free(&r->voter))
 		put_int(o, "lease_left_us", r->voter.lease_until - now_us);
 	json_set_str(o, "doing", doing(r));
 	for (seat = 0; seat < SEATS; seat++)

@@ -62,11 +62,12 @@ rule_voter_step(struct rule *r, const struct voter_step *step)
 }
 
 void
-rule_ask(struct rule *r, uint64_t number)
+rule_ask(struct rule *r, uint64_t number, bool endless)
 {
 	struct voter_step step = { .write = false };
 
-	if (voter_ask(&r->voter, number, clock_boot_us(), &step) == VOTER_GRANT)
+	if ((endless ? voter_ask_free : voter_ask)(
+		&r->voter, number, clock_boot_us(), &step) == VOTER_GRANT)
 		(void)rule_voter_step(r, &step);
 }
 
@@ -82,7 +83,8 @@ says_the_same(const struct decide_says *a, const struct decide_says *b)
 	    a->clean_stop == b->clean_stop && a->fenced == b->fenced &&
 	    a->proved == b->proved && a->server == b->server &&
 	    a->resigned == b->resigned && a->willing == b->willing &&
-	    a->handover == b->handover && a->handover_to == b->handover_to &&
+	    a->stands == b->stands && a->handover == b->handover &&
+	    a->handover_to == b->handover_to &&
 	    a->handover_term == b->handover_term;
 }
 
@@ -183,7 +185,8 @@ hear_beat(struct rule *r, enum record_seat from, const struct rule_wire *w)
 	view = (struct voter_view){ .seat = from,
 		.lost = m.says.voter_lost,
 		.number = m.says.number,
-		.holder = m.says.holder };
+		.holder = m.says.holder,
+		.stands = m.says.stands };
 	voter_on_view(&r->voter, &view, clock_boot_us(), &step);
 	if (step.write)
 		(void)rule_voter_step(r, &step);

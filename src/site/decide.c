@@ -204,8 +204,9 @@ primary_reason(const struct decide_settings *s, const struct decide_facts *f)
 	if (f->voter == NULL ||
 	    f->voter->lease_until - f->now_us <= s->stop_margin_us)
 		return REASON_NO_LEASE;
-	/* One that runs stays until its lease ends: that is not prolonged. */
-	if (!f->guarded && !f->writable)
+	/* One that runs stays until its lease ends: that is not prolonged.  A free
+	 * one has no end to be guarded. */
+	if (!f->guarded && !f->writable && !voter_is_free(f->voter))
 		return REASON_UNGUARDED;
 	return REASON_LEASE;
 }

@@ -120,6 +120,7 @@ struct decide_says {
 	uint64_t number; /* the highest that its voter knows ... */
 	enum record_seat holder;
 	bool voter_lost;
+	bool stands;	/* its vote for itself has no end: voter.h */
 	bool automatic; /* its setting */
 	bool writable;	/* its server takes writes */
 	bool taking;	/* it asks for the term, to promote */
@@ -250,7 +251,8 @@ enum decide_reason {
 	REASON_CLEAN_STOP,
 	REASON_CANCELED,
 	REASON_SERVER_DEAD,
-	REASON_PEER_ALIVE
+	REASON_PEER_ALIVE,
+	REASON_PEER_FREE
 };
 
 enum decide_act {
@@ -283,6 +285,7 @@ struct decide_verdict {
 	enum decide_act act;
 	uint64_t number;     /* of act */
 	uint64_t ask;	     /* not 0: voter_ask() for it, and send that */
+	bool ask_free;	     /* ... voter_ask_free() */
 	bool release;	     /* voter_release(): nothing writes here */
 	uint64_t note_held;  /* not 0: write role.held: a new term is held */
 	bool clear_waived;   /* there is a lease again: write role.waived = 0 */

@@ -23,14 +23,52 @@ may_raise(const struct decide_look *l)
 		peer->handover == HANDOVER_NONE);
 }
 
+/* In maintenance a lease has no end, once two have said so; not one that was ordered
+ * without a lease, nor one on its way to the other site. */
+static bool
+wants_free(const struct decide_look *l)
+{
+	const struct record_role_file *r = l->f->role;
+
+	return r->maintenance && r->waived == 0 && r->handover == HANDOVER_NONE;
+}
+
+static void
+ask_free(struct decide_look *l)
+{
+	const struct voter *v = l->f->voter;
+	uint64_t number = voter_next_free(v);
+
+	if (voter_is_free(v) || (number != l->f->role->held && !may_raise(l)) ||
+	    !decide_ask_due(l))
+		return;
+	l->out->ask = number;
+	l->out->ask_free = true;
+}
+
+/* Is there another to give a lease with an end?  A free one is not given up before. */
+static bool
+is_answered(const struct decide_look *l)
+{
+	return decide_current(l->s, l->f, l->peer) ||
+	    (l->f->witness && decide_current(l->s, l->f, SEAT_WITNESS));
+}
+
 static void
 renew(struct decide_look *l)
 {
 	const struct voter *v = l->f->voter;
 	uint64_t number = voter_next_number(v, 1);
 
-	if (v->lost || l->f->role->fenced || !l->f->guarded ||
-	    v->lease_until - l->f->now_us > v->lease_us / 4 * 3)
+	if (v->lost || l->f->role->fenced || !l->f->guarded)
+		return;
+	if (wants_free(l)) {
+		ask_free(l);
+		return;
+	}
+	if (voter_is_free(v)
+		? !is_answered(l)
+		: v->lease_until - l->f->now_us > v->lease_us / 4 * 3)
 		return;
 	if (number != l->f->role->held && !may_raise(l))
 		return;
@@ -130,7 +168,8 @@ under_lease(struct decide_look *l)
 	if (holds && l->f->role->waived != 0 &&
 	    v->lease_number >= l->f->role->held)
 		out->clear_waived = true;
-	out->may_ack = (holds && l->f->guarded) || out->reason == REASON_WAIVED;
+	out->may_ack = (holds && (l->f->guarded || voter_is_free(v))) ||
+	    out->reason == REASON_WAIVED;
 	if (out->reason == REASON_NO_LEASE || out->reason == REASON_UNGUARDED) {
 		out->state = DECIDE_LEASE_ENDS;
 		if (v->lost)

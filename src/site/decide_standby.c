@@ -105,6 +105,11 @@ order_obstacle(const struct decide_look *l)
 	if (f->order == ORDER_FAILOVER && by_votes(l) &&
 	    (f->voter == NULL || f->voter->lost))
 		return REASON_VOTER_LOST;
+	/* Its votes are never there, whatever is waited for. */
+	if (f->order == ORDER_FAILOVER && by_votes(l) &&
+	    f->voter->record.standing != 0 &&
+	    f->voter->record.promised_to == l->peer)
+		return REASON_PEER_FREE;
 	return REASON_NONE;
 }
 
@@ -169,7 +174,8 @@ ordered(struct decide_look *l)
 	l->out->state = DECIDE_ALARM;
 	l->out->reason = obstacle;
 	l->out->order_done = true;
-	prepare_command(l, l->f->order == ORDER_FORCE);
+	prepare_command(
+	    l, l->f->order == ORDER_FORCE || obstacle == REASON_PEER_FREE);
 }
 
 static bool

@@ -66,6 +66,8 @@ static const char *const reasons[] = {
 	[REASON_CANCELED] = "the operator canceled the failover",
 	[REASON_SERVER_DEAD] =
 	    "the primary's server is dead, but its site lives",
+	[REASON_PEER_FREE] =
+	    "in maintenance the old primary needs no lease: it may write",
 	[REASON_PEER_ALIVE] = "the other site is alive: use switchover",
 };
 

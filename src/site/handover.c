@@ -61,6 +61,8 @@ obstacle(const struct handover_facts *f, bool *passes)
 	if (f->voter == NULL || f->voter->lost ||
 	    (f->peer.heard && f->peer.voter_lost))
 		return "the record of a site's votes is gone";
+	if (voter_stands(f->voter) != 0)
+		return "maintenance is on: end it first";
 	*passes = true;
 	if (!peer_fresh(f))
 		return "the other site is silent";

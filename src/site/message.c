@@ -48,6 +48,7 @@ static const struct {
 	{ MESSAGE_PROVED, offsetof(struct decide_says, proved) },
 	{ MESSAGE_RESIGNED, offsetof(struct decide_says, resigned) },
 	{ MESSAGE_WILLING, offsetof(struct decide_says, willing) },
+	{ MESSAGE_STANDS, offsetof(struct decide_says, stands) },
 };
 
 static bool *
@@ -301,6 +302,8 @@ message_says(struct decide_says *says, const struct decide *d,
 	if (f->voter != NULL) {
 		says->number = f->voter->record.number;
 		says->holder = f->voter->record.holder;
+		says->stands =
+		    voter_stands(f->voter) == says->number && says->number != 0;
 	}
 	says->automatic = s->automatic;
 	says->writable = f->writable;

@@ -58,7 +58,8 @@
 #define MESSAGE_PROVED	    0x0100
 #define MESSAGE_RESIGNED    0x0200
 #define MESSAGE_WILLING	    0x0400
-#define MESSAGE_FLAGS	    0x07ff
+#define MESSAGE_STANDS	    0x0800
+#define MESSAGE_FLAGS	    0x0fff
 
 enum message_kind { MESSAGE_BEAT = 1, MESSAGE_ASK = 2, MESSAGE_ANSWER = 3 };
 

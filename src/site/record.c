@@ -156,6 +156,8 @@ record_term_print(const struct record_term *t, struct buf *out)
 	put_word(out, "promised_to", seat_names, t->promised_to);
 	put_i64(out, "promised_until_boot_us", t->promised_until_boot_us);
 	put_i64(out, "promised_us", t->promised_us);
+	if (t->standing != 0)
+		put_u64(out, "standing", t->standing);
 	put_u64(out, "lease_number", t->lease_number);
 	put_i64(out, "lease_until_boot_us", t->lease_until_boot_us);
 	keytext_put(out, "boot_id", "%s", t->boot_id);
@@ -182,6 +184,11 @@ record_term_parse(
 	r.promised_to = get_seat(&k, "promised_to");
 	r.promised_until_boot_us = get_time(&k, "promised_until_boot_us");
 	r.promised_us = get_time(&k, "promised_us");
+	if (keytext_next_is(&k, "standing")) {
+		r.standing = keytext_get_u64(&k, "standing", UINT64_MAX);
+		if (r.standing == 0 || r.promised_to == SEAT_NONE)
+			keytext_fail(&k, "nothing stands");
+	}
 	r.lease_number = keytext_get_u64(&k, "lease_number", UINT64_MAX);
 	r.lease_until_boot_us = get_time(&k, "lease_until_boot_us");
 	keytext_get(&k, "boot_id", r.boot_id, sizeof(r.boot_id));

@@ -34,6 +34,7 @@
 #define RECORD_REASON_BYTES 160
 #define RECORD_CHANGES_MAX  256 /* of roles; older ones are dropped */
 #define RECORD_LEASE_MAX_US ((int64_t)180 * 1000000)
+#define RECORD_LEASE_FREE   INT64_MAX /* a lease that has no end */
 
 /*
  * The three voters have seats, the same at all of them.  The primary may be at
@@ -58,6 +59,9 @@ struct record_term {
 	enum record_seat promised_to; /* SEAT_NONE: nobody */
 	int64_t promised_until_boot_us;
 	int64_t promised_us; /* its whole length: what counts after a reboot */
+	/* Not 0: the promise was given under this term and has no end, whatever
+	 * the two above say: voter.h. */
+	uint64_t standing;
 	/* The holder's own lease as last known here, 0: none. */
 	uint64_t lease_number; /* the term it was for */
 	int64_t lease_until_boot_us;

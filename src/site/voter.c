@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* So long the holder's question is waited for. */
+#define PAST_US ((int64_t)10 * 1000000)
+
 int64_t
 voter_promise_us(int64_t lease_us)
 {
@@ -33,12 +36,15 @@ see(struct voter *v, uint64_t number, enum record_seat holder)
 	v->seen_holder = holder;
 }
 
-/* Times of the record belong to another boot: a promise counts whole. */
+/* Times of the record belong to another boot: a promise counts whole, and a lease is
+ * gone unless it has no end. */
 static void
 adopt_boot(struct voter *v, const char *boot_id, int64_t now_us)
 {
 	struct record_term *r = &v->record;
 	int64_t latest = now_us + r->promised_us;
+	bool free = r->lease_until_boot_us == VOTER_FREE && r->standing != 0 &&
+	    r->standing == r->lease_number && r->promised_to == v->self;
 
 	if (strcmp(r->boot_id, boot_id) != 0) {
 		r->promised_until_boot_us = latest;
@@ -48,6 +54,10 @@ adopt_boot(struct voter *v, const char *boot_id, int64_t now_us)
 	/* A promise cannot have begun after now. */
 	if (r->promised_until_boot_us > latest)
 		r->promised_until_boot_us = latest;
+	if (free)
+		r->lease_until_boot_us = VOTER_FREE;
+	else if (r->lease_until_boot_us == VOTER_FREE)
+		r->lease_until_boot_us = 0;
 	v->lease_until = r->lease_until_boot_us;
 	v->lease_number = v->lease_until == 0 ? 0 : r->lease_number;
 }
@@ -98,7 +108,22 @@ static bool
 promise_runs(const struct voter *v, int64_t now_us)
 {
 	return v->record.promised_to != SEAT_NONE &&
-	    now_us < v->record.promised_until_boot_us;
+	    (v->record.standing != 0 ||
+		now_us < v->record.promised_until_boot_us);
+}
+
+/* The longest promise that ends, from now. */
+static void
+promise_longest(struct voter_step *step, enum record_seat seat, int64_t now_us)
+{
+	struct record_term *r = &step->record;
+
+	r->promised_to = seat;
+	r->standing = 0;
+	r->promised_us = voter_promise_us(RECORD_LEASE_MAX_US);
+	r->promised_until_boot_us = now_us + r->promised_us;
+	step->promise_us = r->promised_us;
+	step->promises = true;
 }
 
 /* Enter a vote for seat into the step's record. */
@@ -107,16 +132,21 @@ vote(const struct voter *v, struct voter_step *step, uint64_t number,
     enum record_seat seat, int64_t lease_us, int64_t now_us)
 {
 	struct record_term *r = &step->record;
-	int64_t promise_us = voter_promise_us(lease_us);
+	int64_t promise_us = voter_promise_us(
+	    lease_us == VOTER_FREE ? RECORD_LEASE_MAX_US : lease_us);
 
-	/* What runs is never shortened, and never longer than it says. */
-	if (promise_runs(v, now_us) && r->promised_us > promise_us)
-		promise_us = r->promised_us;
+	/* What runs is never shortened.  What has no end gets one when its holder
+	 * asks for a later term. */
+	if (v->record.standing != 0 || !promise_runs(v, now_us) ||
+	    r->promised_until_boot_us < now_us + promise_us) {
+		r->promised_us = promise_us;
+		r->promised_until_boot_us = now_us + promise_us;
+	}
 	r->number = number;
 	r->holder = seat;
 	r->promised_to = seat;
-	r->promised_us = promise_us;
-	r->promised_until_boot_us = now_us + promise_us;
+	r->standing = lease_us == VOTER_FREE ? number : 0;
+	step->promise_us = promise_us;
 	step->promises = true;
 }
 
@@ -150,13 +180,47 @@ voter_next_number(const struct voter *v, uint64_t least)
 	uint64_t top = top_of(v);
 
 	if (v->record.holder == v->self && v->record.number == top &&
-	    top != 0 && top >= least)
+	    top != 0 && top >= least && v->record.standing != top)
 		return top;
 	return own_number(v, top + 1 > least ? top + 1 : least);
 }
 
-enum voter_answer
-voter_ask(const struct voter *v, uint64_t number, int64_t now_us,
+uint64_t
+voter_next_free(const struct voter *v)
+{
+	uint64_t top = top_of(v);
+
+	if (voter_stands(v) == top && top != 0)
+		return top;
+	return own_number(v, top + 1);
+}
+
+bool
+voter_is_free(const struct voter *v)
+{
+	return v->lease_until == VOTER_FREE;
+}
+
+bool
+voter_is_free_durably(const struct voter *v)
+{
+	return voter_is_free(v) && v->record.lease_until_boot_us == VOTER_FREE;
+}
+
+uint64_t
+voter_stands(const struct voter *v)
+{
+	return v->record.promised_to == v->self ? v->record.standing : 0;
+}
+
+void
+voter_note(const struct voter *v, struct voter_step *step)
+{
+	begin_writing(v, step);
+}
+
+static enum voter_answer
+ask(const struct voter *v, uint64_t number, int64_t lease_us, int64_t now_us,
     struct voter_step *step)
 {
 	if (!is_data_seat(v->self) || number == 0)
@@ -164,12 +228,18 @@ voter_ask(const struct voter *v, uint64_t number, int64_t now_us,
 	if (v->lost)
 		return VOTER_LOST;
 	if (number < v->record.number ||
-	    (number == v->record.number && v->record.holder != v->self))
+	    (number == v->record.number &&
+		(v->record.holder != v->self ||
+		    (v->record.standing == number) !=
+			(lease_us == VOTER_FREE))))
 		return VOTER_STALE;
 	if (promise_runs(v, now_us) && v->record.promised_to != v->self)
 		return VOTER_PROMISED;
 	begin_writing(v, step);
-	vote(v, step, number, v->self, v->lease_us, now_us);
+	vote(v, step, number, v->self, lease_us, now_us);
+	/* What stands elsewhere stands at least until it is answered. */
+	if (voter_is_free(v) && lease_us != VOTER_FREE)
+		step->record.lease_until_boot_us = now_us + lease_us;
 	step->asked_us = now_us;
 	step->send = true;
 	step->message.kind = VOTER_ASKS;
@@ -177,21 +247,39 @@ voter_ask(const struct voter *v, uint64_t number, int64_t now_us,
 	step->message.to = SEAT_NONE;
 	step->message.round = v->round + 1;
 	step->message.number = number;
-	step->message.lease_us = v->lease_us;
+	step->message.lease_us = lease_us;
 	step->message.known_holder = SEAT_NONE;
 	return VOTER_GRANT;
+}
+
+enum voter_answer
+voter_ask(const struct voter *v, uint64_t number, int64_t now_us,
+    struct voter_step *step)
+{
+	return ask(v, number, v->lease_us, now_us, step);
+}
+
+enum voter_answer
+voter_ask_free(const struct voter *v, uint64_t number, int64_t now_us,
+    struct voter_step *step)
+{
+	return ask(v, number, VOTER_FREE, now_us, step);
 }
 
 static enum voter_answer
 judge(const struct voter *v, const struct voter_message *m, int64_t now_us)
 {
 	if (!is_data_seat(m->from) || m->from == v->self || m->number == 0 ||
-	    m->lease_us <= 0 || m->lease_us > RECORD_LEASE_MAX_US)
+	    m->lease_us <= 0 ||
+	    (m->lease_us > RECORD_LEASE_MAX_US && m->lease_us != VOTER_FREE))
 		return VOTER_NO_SEAT;
 	if (v->lost)
 		return VOTER_LOST;
 	if (m->number < v->record.number ||
-	    (m->number == v->record.number && v->record.holder != m->from))
+	    (m->number == v->record.number &&
+		(v->record.holder != m->from ||
+		    (v->record.standing == m->number &&
+			m->lease_us != VOTER_FREE))))
 		return VOTER_STALE;
 	if (promise_runs(v, now_us) && v->record.promised_to != m->from)
 		return VOTER_PROMISED;
@@ -236,8 +324,9 @@ voter_commit(struct voter *v, const struct voter_step *step, int64_t now_us)
 		return;
 	*r = step->record;
 	if (step->promises &&
-	    r->promised_until_boot_us < now_us + r->promised_us)
-		r->promised_until_boot_us = now_us + r->promised_us;
+	    r->promised_until_boot_us < now_us + step->promise_us)
+		r->promised_until_boot_us = now_us + step->promise_us;
+	v->past_us = 0;
 	see(v, r->number, r->holder);
 	if (step->found)
 		v->lost = false;
@@ -249,6 +338,9 @@ voter_commit(struct voter *v, const struct voter_step *step, int64_t now_us)
 		v->round = m->round;
 		v->asked = m->number;
 		v->asked_us = step->asked_us;
+		v->asked_lease_us = m->lease_us;
+		if (voter_is_free(v) && m->lease_us != VOTER_FREE)
+			v->lease_until = step->asked_us + m->lease_us;
 		(void)memset(v->granted, 0, sizeof(v->granted));
 		v->granted[v->self] = true;
 	}
@@ -270,7 +362,8 @@ voter_on_answer(struct voter *v, const struct voter_message *m, int64_t now_us)
 	v->granted[m->from] = true;
 	for (seat = 0; seat < SEATS; seat++)
 		votes += v->granted[seat];
-	until = v->asked_us + v->lease_us;
+	until = v->asked_lease_us == VOTER_FREE ? VOTER_FREE
+						: v->asked_us + v->lease_us;
 	if (votes < 2 || until <= now_us ||
 	    (until <= v->lease_until && v->asked == v->lease_number))
 		return false;
@@ -292,6 +385,22 @@ has_heard(const struct voter *v)
 	return true;
 }
 
+/* What it may have promised before it lost its file. */
+static void
+promise_again(const struct voter *v, struct voter_step *step, int64_t now_us)
+{
+	unsigned int seat;
+
+	if (is_data_seat(v->seen_holder) && v->seen_holder != v->self)
+		promise_longest(step, v->seen_holder, now_us);
+	for (seat = 0; seat < SEAT_WITNESS; seat++) {
+		if (seat == v->self || v->stands[seat] == 0)
+			continue;
+		promise_longest(step, (enum record_seat)seat, now_us);
+		step->record.standing = v->stands[seat];
+	}
+}
+
 void
 voter_on_view(struct voter *v, const struct voter_view *view, int64_t now_us,
     struct voter_step *step)
@@ -300,15 +409,28 @@ voter_on_view(struct voter *v, const struct voter_view *view, int64_t now_us,
 	if (view->seat >= SEATS || view->seat == v->self)
 		return;
 	see(v, view->number, view->holder);
+	if (!v->lost && v->record.standing != 0 &&
+	    v->record.promised_to == view->seat && !view->lost &&
+	    view->number > v->record.standing) {
+		if (v->past_us == 0)
+			v->past_us = now_us;
+		if (now_us - v->past_us < PAST_US)
+			return;
+		begin_writing(v, step);
+		promise_longest(step, view->seat, now_us);
+		return;
+	}
 	if (!v->lost || now_us < v->quiet_until)
 		return;
 	v->heard[view->seat] = !view->lost;
+	v->stands[view->seat] = view->stands ? view->number : 0;
 	if (!has_heard(v))
 		return;
 	begin_writing(v, step);
 	step->record.number = v->seen;
 	step->record.holder = v->seen_holder;
 	step->found = true;
+	promise_again(v, step, now_us);
 }
 
 void
@@ -316,10 +438,16 @@ voter_release(const struct voter *v, struct voter_step *step)
 {
 	begin_writing(v, step);
 	step->record.lease_until_boot_us = 0;
+	/* Votes that stand elsewhere get an end when this site is past them. */
+	if (voter_stands(v) != 0) {
+		step->record.number = own_number(v, top_of(v) + 1);
+		step->record.holder = v->self;
+	}
 	if (step->record.promised_to == v->self) {
 		step->record.promised_to = SEAT_NONE;
 		step->record.promised_until_boot_us = 0;
 		step->record.promised_us = 0;
+		step->record.standing = 0;
 	}
 	step->release = true;
 }
@@ -338,6 +466,8 @@ voter_force(const struct voter *v, uint64_t least, int64_t now_us,
 	/* What was promised to another stays so: no lease comes before its end. */
 	if (!promise_runs(v, now_us) || v->record.promised_to == v->self)
 		vote(v, step, number, v->self, v->lease_us, now_us);
+	else if (v->record.standing != 0) /* ... which has one by this order */
+		promise_longest(step, v->record.promised_to, now_us);
 	step->found = true;
 }
 
@@ -357,5 +487,7 @@ voter_wait_us(const struct voter *v, int64_t now_us)
 	if (v->record.promised_to != SEAT_NONE &&
 	    v->record.promised_until_boot_us > until)
 		until = v->record.promised_until_boot_us;
+	if (promise_runs(v, now_us) && v->record.standing != 0)
+		until = now_us + voter_promise_us(RECORD_LEASE_MAX_US);
 	return until > now_us ? until - now_us : 0;
 }

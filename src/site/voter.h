@@ -26,6 +26,20 @@
  * sooner (voter_init()).  The first condition keeps two leases apart, the second
  * keeps a number from being given twice.
  *
+ * A free lease has no end: in maintenance the primary is to go on whatever becomes
+ * of its watcher.  It is of a term of its own (each number is asked for either with
+ * an end or without one, never both), and a vote for it stands until its holder is
+ * known to have gone on to a later number:
+ *
+ *	holder   asks n, free --- two votes ---> free ---- asks n' > n, with an end
+ *	granter		grants: no end, also after a reboot | T x 1.01 + 2 s from then
+ *
+ * When the holder asks for n' it counts its lease from before that, which all that
+ * stands outlasts.  A granter that only hears from the holder itself that it is
+ * past n, and no question for a while, counts the longest promise from then.  One that lost its file hears from
+ * the holder, which it must hear anyway, that its vote stands; and if it does not,
+ * it makes the longest promise to whoever holds the term.
+ *
  * How to use it: each function that wants something written fills a struct
  * voter_step.  The caller makes step->record durable, then calls
  * voter_commit(), and only then sends step->message.  When the writing fails it
@@ -41,6 +55,7 @@
 #include "site/record.h"
 
 #define VOTER_MARGIN_US ((int64_t)2 * 1000000)
+#define VOTER_FREE	RECORD_LEASE_FREE /* of a lease: without an end */
 
 /* For how long a grant of a lease binds the granter: T x 1.01 + 2 s. */
 int64_t voter_promise_us(int64_t lease_us);
@@ -64,7 +79,7 @@ struct voter_message {
 	enum record_seat to; /* of an answer; of a question SEAT_NONE: all */
 	uint64_t round;	     /* of the asker: pairs answer and question */
 	uint64_t number;     /* the term asked for */
-	int64_t lease_us;    /* the lease asked for */
+	int64_t lease_us;    /* the lease asked for; VOTER_FREE */
 	enum voter_answer answer;
 	uint64_t known_number; /* the highest that the answerer knows of */
 	enum record_seat known_holder;
@@ -79,9 +94,10 @@ struct voter_step {
 	struct voter_message message;
 	int64_t
 	    asked_us;  /* of voter_commit(): when the question was thought of */
-	bool promises; /* of voter_commit(): record has a new promise */
-	bool release;  /* of voter_commit(): the own lease is given up */
-	bool found;    /* of voter_commit(): no longer without a file */
+	bool promises; /* of voter_commit(): record has a new promise ... */
+	int64_t promise_us; /* ... of at least this from then on */
+	bool release;	    /* of voter_commit(): the own lease is given up */
+	bool found;	    /* of voter_commit(): no longer without a file */
 };
 
 /* Read by anybody, changed by voter.c. */
@@ -92,14 +108,18 @@ struct voter {
 	bool lost;	     /* without a file: votes for nobody */
 	int64_t quiet_until; /* of lost: not before then */
 	bool heard[SEATS];   /* of lost: that voter's number is in seen */
-	uint64_t seen;	     /* the highest number heard of */
+	uint64_t
+	    stands[SEATS]; /* of lost: the free term that it has, 0: none */
+	int64_t past_us;   /* heard that a vote that stands is past; 0: not */
+	uint64_t seen;	   /* the highest number heard of */
 	enum record_seat seen_holder;
 	uint64_t round; /* of the last question */
 	uint64_t asked; /* its number; 0: none under way */
 	int64_t asked_us;
+	int64_t asked_lease_us; /* VOTER_FREE: without an end */
 	bool granted[SEATS];
 	uint64_t lease_number; /* the term held last, 0: none since the start */
-	int64_t lease_until;   /* 0: no lease */
+	int64_t lease_until;   /* 0: no lease; VOTER_FREE: it has no end */
 };
 
 /*
@@ -141,6 +161,20 @@ enum voter_answer voter_ask(const struct voter *v, uint64_t number,
  */
 uint64_t voter_next_number(const struct voter *v, uint64_t least);
 
+/* The same for a lease that has no end, of voter_next_free(). */
+enum voter_answer voter_ask_free(const struct voter *v, uint64_t number,
+    int64_t now_us, struct voter_step *step);
+/* The number to ask a free lease for: that which was asked for already, else the
+ * next of this site's above any. */
+uint64_t voter_next_free(const struct voter *v);
+/* The lease is free; durably so. */
+bool voter_is_free(const struct voter *v);
+bool voter_is_free_durably(const struct voter *v);
+/* The vote of this site for itself has no end: the lease is free, or asked for. */
+uint64_t voter_stands(const struct voter *v);
+/* Write the lease as it is.  Writes. */
+void voter_note(const struct voter *v, struct voter_step *step);
+
 /* Another asks: the step has the answer, and the record when it is a grant. */
 void voter_on_ask(const struct voter *v, const struct voter_message *m,
     int64_t now_us, struct voter_step *step);
@@ -156,14 +190,15 @@ voter_on_answer(struct voter *v, const struct voter_message *m, int64_t now_us);
 
 /*
  * What another says of itself in its heartbeats: the highest number that it
- * knows, and whether it is without its file.  A lost voter may be found by it:
- * then the step writes.
+ * knows, and whether it is without its file.  A lost voter may be found by it, and
+ * a vote that stands may get an end: then the step writes.
  */
 struct voter_view {
 	enum record_seat seat;
 	bool lost;
 	uint64_t number;
 	enum record_seat holder;
+	bool stands; /* its own vote for itself has no end, under that number */
 };
 void voter_on_view(struct voter *v, const struct voter_view *view,
     int64_t now_us, struct voter_step *step);

@@ -9,8 +9,9 @@
  * At every instant: no two leases, no two sites that acknowledge commits unless
  * an operator ordered it, no site that writes again after its successor did,
  * terms only grow, no promotion before its hold is over, unless the primary has
- * given its term up: then with all its WAL, nothing of its server being there.  And
- * when the faults have ended, somebody is the primary, or it is said why not.
+ * given its term up: then with all its WAL, nothing of its server being there.  That
+ * holds in maintenance too, when a primary goes on without its watcher.  And when the
+ * faults have ended, somebody is the primary, or it is said why not.
  *
  *	PGKURA_MODEL_EPISODES=N		instead of 200
  *	PGKURA_MODEL_SEED=N		begin with that one; told by a failure
@@ -72,7 +73,9 @@ check_now(struct sim *m)
 	     b_writes = sim_acknowledges(m, b);
 	struct sim_site *writer = a_writes ? a : b;
 
-	if (sim_lease_runs(m, a) && sim_lease_runs(m, b))
+	/* Whoever forces a failover answers for one that is free. */
+	if (sim_lease_runs(m, a) && sim_lease_runs(m, b) &&
+	    !(m->exempt && (sim_is_free(a) || sim_is_free(b))))
 		sim_violation(m, "two leases at once");
 	end_exemption(m);
 	ship(m);
@@ -81,6 +84,7 @@ check_now(struct sim *m)
 	if (!a_writes && !b_writes)
 		return;
 	writer->position++;
+	m->alone += !writer->process_up && sim_is_free(writer);
 	if (!m->exempt && m->last_writer != (int)writer->seat &&
 	    writer->role.held < m->last_term)
 		sim_violation(m, "a site writes under term %llu after %llu",
@@ -284,6 +288,7 @@ set_up(struct sim *m, uint64_t seed)
 	if (sim_chance(m, 30))
 		m->settings.rpo_limit_us = 10 * SIM_S;
 	m->proved = sim_chance(m, 95);
+	m->heedless = sim_chance(m, 50);
 	m->loss_percent = (unsigned int)sim_below(m, 10);
 	m->double_percent = (unsigned int)sim_below(m, 10);
 	m->delay_us = 1000 + sim_below(m, SIM_S);
@@ -454,6 +459,29 @@ isolate(struct sim *m)
 	run(m, m->lease_us / 100 * (50 + sim_below(m, 100)) + 10 * SIM_S);
 }
 
+/* Maintenance begins or ends, and mostly its watcher is stopped then; the others are
+ * started anew, or lose their files. */
+static void
+maintenance(struct sim *m)
+{
+	struct sim_site *s = &m->sites[m->owner > 0 ? m->owner : 0];
+	struct sim_site *other = any_site(m);
+
+	if (!s->process_up || !s->role_there || s->role.role != ROLE_PRIMARY ||
+	    s->role.handover != HANDOVER_NONE)
+		return;
+	s->role.maintenance = !s->role.maintenance;
+	run(m, sim_below(m, 20 * SIM_S));
+	if (sim_chance(m, 60))
+		sim_process_dies(m, s, some_time(m));
+	if (other != s && sim_chance(m, 30))
+		sim_process_dies(m, other, some_time(m));
+	else if (other != s && sim_chance(m, 30))
+		lose_files(m, other);
+	else if (sim_chance(m, 30))
+		cut_lines(m);
+}
+
 static void
 fault(struct sim *m)
 {
@@ -463,7 +491,7 @@ fault(struct sim *m)
 		isolate(m);
 		return;
 	}
-	switch (sim_below(m, 14)) {
+	switch (sim_below(m, 17)) {
 	case 0:
 	case 1:
 	case 2:
@@ -489,6 +517,10 @@ fault(struct sim *m)
 		operator_does(m, s);
 		break;
 	case 10:
+	case 11:
+		maintenance(m);
+		break;
+	case 12:
 		m->unshipped = !m->unshipped && sim_chance(m, 50);
 		break;
 	default:
@@ -524,6 +556,7 @@ mend(struct sim *m)
 			    ? s->powered_off_until
 			    : m->now;
 		s->role.canceled = false;
+		s->role.maintenance = false;
 	}
 }
 
@@ -551,7 +584,7 @@ check_outcome(struct sim *m)
 
 struct totals {
 	uint64_t steps, promotions, handovers, leases, unserved;
-	uint64_t resignations, taken;
+	uint64_t resignations, taken, freed, alone;
 };
 
 static bool
@@ -582,6 +615,8 @@ episode(uint64_t seed, struct totals *t)
 	t->leases += m.leases;
 	t->resignations += m.resignations;
 	t->taken += m.taken;
+	t->freed += m.freed;
+	t->alone += m.alone;
 	t->unserved += !sim_acknowledges(&m, &m.sites[0]) &&
 	    !sim_acknowledges(&m, &m.sites[1]);
 	tear_down(&m);
@@ -601,7 +636,7 @@ main(void)
 {
 	uint64_t episodes = number_of("PGKURA_MODEL_EPISODES", 200);
 	uint64_t seed = number_of("PGKURA_MODEL_SEED", 1), i, broken = 0;
-	struct totals t = { 0, 0, 0, 0, 0, 0, 0 };
+	struct totals t = { .steps = 0 };
 
 	tracing = number_of("PGKURA_MODEL_TRACE", 0) != 0;
 	for (i = 0; i < episodes && broken < 10; i++)
@@ -616,8 +651,12 @@ main(void)
 	    (unsigned long long)t.taken, (unsigned long long)t.unserved);
 	tap_u64(broken, 0, "no rule is broken in %llu episodes",
 	    (unsigned long long)i);
-	tap_ok(t.promotions >= i / 10 && t.handovers >= i / 20,
+	tap_ok(t.promotions >= i / 10 && t.handovers >= i / 40,
 	    "sites were promoted, and handed over");
+	tap_diag("%llu free leases, %llu commits under one with no watcher",
+	    (unsigned long long)t.freed, (unsigned long long)t.alone);
+	tap_ok(t.freed >= i / 4 && t.alone >= i,
+	    "in maintenance a primary went on without its watcher");
 	tap_ok(t.taken >= i / 50, "and took over from one that had resigned");
 	return tap_done();
 }

@@ -23,6 +23,7 @@ main(void)
 	term.lease_number = 6;
 	term.promised_to = SEAT_SECOND;
 	term.promised_us = 32300000;
+	term.standing = 7;
 	record_term_print(&term, &out);
 	tap_ok(record_term_parse(&term_again, out.data, out.len, &e) == 0,
 	    "a term parses %s", e.text);

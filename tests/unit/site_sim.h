@@ -90,7 +90,7 @@ struct sim {
 	unsigned int loss_percent, double_percent, crash_percent;
 	int64_t delay_us;
 	bool calm; /* no more faults */
-	bool promotable, proved, unshipped;
+	bool promotable, proved, unshipped, heedless;
 	int64_t rpo_us;
 	/* The oracle. */
 	bool exempt;	 /* an operator's explicit order is in force */
@@ -105,6 +105,9 @@ struct sim {
 	unsigned int faults; /* violations seen */
 	char fault[200];
 	uint64_t promotions, handovers, leases, resignations, taken;
+	uint64_t freed; /* leases without an end */
+	uint64_t
+	    alone; /* commits of one that is free, its watcher being down */
 };
 
 static uint64_t
@@ -367,11 +370,28 @@ sim_lease_runs(const struct sim *m, const struct sim_site *s)
 
 	if (s->process_up)
 		return voter_holds(&s->voter, sim_clock(m, s));
-	return s->host_up && s->term_file.len > 0 &&
+	if (!s->host_up || s->term_file.len == 0 ||
+	    record_term_parse(
+		&record, s->term_file.data, s->term_file.len, &e) == -1)
+		return false;
+	if (record.lease_until_boot_us == VOTER_FREE)
+		return record.standing == record.lease_number &&
+		    record.promised_to == s->seat;
+	return strcmp(record.boot_id, sim_boot_id(s, boot_id)) == 0 &&
+	    sim_clock(m, s) < record.lease_until_boot_us;
+}
+
+/* Its lease has no end, and its disk says so. */
+static bool
+sim_is_free(const struct sim_site *s)
+{
+	struct record_term record;
+	struct err e = ERR_INIT;
+
+	return s->term_file.len > 0 &&
 	    record_term_parse(
 		&record, s->term_file.data, s->term_file.len, &e) == 0 &&
-	    strcmp(record.boot_id, sim_boot_id(s, boot_id)) == 0 &&
-	    sim_clock(m, s) < record.lease_until_boot_us;
+	    record.lease_until_boot_us == VOTER_FREE;
 }
 
 /* Whether a server there acknowledges commits at this moment. */
@@ -412,11 +432,12 @@ sim_facts(struct sim *m, struct sim_site *s, struct decide_facts *f)
 	f->hook = s->hook;
 	f->proved = m->proved;
 	f->guarded = s->unguarded_until <= m->now;
-	f->server = s->server_dead ? WATCH_DEAD
-	    : s->running	   ? WATCH_ALIVE
-				   : WATCH_DOWN;
+	f->server = s->role.maintenance ? WATCH_MAINTENANCE
+	    : s->server_dead		? WATCH_DEAD
+	    : s->running		? WATCH_ALIVE
+					: WATCH_DOWN;
 	f->writable = s->running && s->writable;
-	f->failed = s->server_dead;
+	f->failed = s->server_dead && !s->role.maintenance;
 	f->gone = !s->running;
 	f->shipped =
 	    s->seat != SEAT_WITNESS && sim_peer(m, s)->committed == s->position;
@@ -445,6 +466,8 @@ sim_check_promotion(struct sim *m, struct sim_site *s)
 	if (s->role.canceled)
 		sim_violation(m, "promoted after the hold was canceled");
 	m->taken += s->decide.given_up;
+	if (sim_is_free(peer) && peer->role.role == ROLE_PRIMARY && !m->exempt)
+		sim_violation(m, "promoted itself beside one that is free");
 	if (s->order == ORDER_CONFIRM || !early)
 		return;
 	if (!peer->gave_up)
@@ -587,10 +610,16 @@ sim_act(struct sim *m, struct sim_site *s)
 			return false;
 	}
 	if (v->ask != 0 &&
-	    voter_ask(&s->voter, v->ask, sim_clock(m, s), &step) ==
-		VOTER_GRANT &&
+	    (v->ask_free ? voter_ask_free : voter_ask)(
+		&s->voter, v->ask, sim_clock(m, s), &step) == VOTER_GRANT &&
 	    !sim_do_step(m, s, &step))
 		return false;
+	if (voter_is_free(&s->voter) && !voter_is_free_durably(&s->voter)) {
+		voter_note(&s->voter, &step);
+		if (!sim_do_step(m, s, &step))
+			return false;
+		m->freed++;
+	}
 	if (v->act == DECIDE_STOP)
 		sim_stop_server(m, s, false);
 	if (v->act == DECIDE_RUN_HOOK && sim_chance(m, 50)) {
@@ -804,6 +833,12 @@ sim_hear(
 
 	if (!message_hear(says, in, s->seat, s->process, now_us))
 		return;
+	/* In some worlds nobody heeds what is announced: votes are enough. */
+	if (m->heedless)
+		says->maintenance = false;
+	else if (in->says.role == ROLE_PRIMARY && s->role_there &&
+	    s->role.role == ROLE_STANDBY)
+		s->role.maintenance = in->says.maintenance;
 	if (in->from == SEAT_WITNESS && s->seat != SEAT_WITNESS) {
 		seen = in->says.saw_us[sim_peer(m, s)->seat];
 		if (seen >= 0 && sent - seen > s->unseen_since)
@@ -813,6 +848,7 @@ sim_hear(
 	view.lost = in->says.voter_lost;
 	view.number = in->says.number;
 	view.holder = in->says.holder;
+	view.stands = in->says.stands;
 	voter_on_view(&s->voter, &view, now_us, &step);
 	if (step.write)
 		(void)sim_do_step(m, s, &step);

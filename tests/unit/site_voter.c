@@ -84,10 +84,93 @@ leases(void)
 	tap_u64(answer.message.answer, VOTER_STALE, "... it says");
 }
 
+/* `of` asks for a free lease; whether `v` granted it. */
+static bool
+frees(struct voter *of, struct voter *v, int64_t now_us)
+{
+	if (voter_ask_free(of, voter_next_free(of), now_us, &step) !=
+	    VOTER_GRANT)
+		return false;
+	voter_commit(of, &step, now_us);
+	return grants(of, v, now_us);
+}
+
+static void
+free_leases(void)
+{
+	struct voter_view view = { SEAT_FIRST, false, 0, SEAT_FIRST, false };
+	struct record_term file;
+	struct voter_step late;
+
+	set_up();
+	(void)asks(&a, 2, 100 * S);
+	(void)grants(&a, &w, 100 * S);
+	late = step; /* this question is to come once more */
+	tap_ok(
+	    frees(&a, &w, 110 * S) && voter_is_free(&a) && a.lease_number == 4,
+	    "OP5: a free lease is of a number of its own");
+	tap_ok(!voter_is_free_durably(&a), "... and has to be written");
+	voter_note(&a, &step);
+	voter_commit(&a, &step, 110 * S);
+	tap_ok(voter_is_free_durably(&a), "... then it is durable");
+	file = a.record;
+	start(&a, SEAT_FIRST, &file, "another boot", 5 * S);
+	tap_ok(voter_holds(&a, 100000 * S), "... also after a reboot");
+	voter_on_ask(&w, &late.message, 120 * S, &answer);
+	tap_u64(answer.message.answer, VOTER_STALE,
+	    "a question for an end that comes late changes nothing");
+	file = w.record;
+	start(&w, SEAT_WITNESS, &file, "another boot", 5 * S);
+	(void)asks(&b, 5, 90000 * S);
+	tap_ok(!grants(&b, &w, 90000 * S),
+	    "nobody else gets a vote, however long it takes");
+	tap_u64(asks(&w, 6, 90000 * S), VOTER_NO_SEAT, "(nor the witness)");
+
+	/* Its end. */
+	tap_u64(voter_next_number(&a, 1), 6, "its end is another number");
+	(void)asks(&a, 6, 200 * S);
+	tap_ok(voter_holds(&a, 230 * S - 1) && !voter_holds(&a, 230 * S),
+	    "from the question on the lease has an end");
+	file = a.record;
+	start(&a, SEAT_FIRST, &file, "another boot", 210 * S);
+	tap_ok(voter_holds(&a, 230 * S - 1) && !voter_holds(&a, 230 * S),
+	    "... on record, too");
+	view.number = 6;
+	voter_on_view(&w, &view, 300 * S, &step);
+	tap_ok(!step.write, "who only hears of that waits for the question");
+	voter_on_view(&w, &view, 311 * S, &step);
+	tap_ok(step.write, "... and then makes the longest promise");
+	voter_commit(&w, &step, 311 * S);
+	(void)asks(&b, 7, 494 * S);
+	tap_ok(
+	    !grants(&b, &w, 494 * S) && grants(&b, &w, 496 * S), "... 183.8 s");
+
+	/* A voter that lost its file. */
+	set_up();
+	(void)frees(&a, &w, 110 * S);
+	start(&w, SEAT_WITNESS, NULL, "boot", 200 * S);
+	view.seat = SEAT_SECOND;
+	view.number = 0;
+	voter_on_view(&w, &view, 400 * S, &step);
+	tap_ok(!step.write, "a voter without its file waits for the holder");
+	view.seat = SEAT_FIRST;
+	view.number = a.record.number;
+	view.stands = true;
+	voter_on_view(&w, &view, 5000 * S, &step);
+	tap_ok(step.write && step.found &&
+		step.record.standing == a.record.number &&
+		step.record.promised_to == SEAT_FIRST,
+	    "... which says that the vote stands");
+	voter_release(&a, &step);
+	tap_ok(
+	    step.record.number > a.record.number && step.record.standing == 0,
+	    "one that gives a free lease up goes past it");
+}
+
 static void
 lost(void)
 {
-	struct voter_view view = { SEAT_FIRST, false, 6, SEAT_FIRST };
+	struct voter_view view = { SEAT_FIRST, false, 6, SEAT_FIRST, false };
 
 	set_up();
 	start(&w, SEAT_WITNESS, NULL, "boot", 0);
@@ -208,6 +291,7 @@ int
 main(void)
 {
 	leases();
+	free_leases();
 	lost();
 	forced();
 	hd3();
