@@ -33,14 +33,32 @@ wants_free(const struct decide_look *l)
 	return r->maintenance && r->waived == 0 && r->handover == HANDOVER_NONE;
 }
 
+/* Have the others that are heard voted for it?  One that was bound, or not heard,
+ * when it was asked is asked again. */
+static bool
+all_have_voted(const struct decide_look *l)
+{
+	const struct decide_facts *f = l->f;
+	uint64_t number = f->voter->lease_number;
+
+	if (decide_current(l->s, f, l->peer) &&
+	    f->says[l->peer].number < number)
+		return false;
+	return !f->witness || !decide_current(l->s, f, SEAT_WITNESS) ||
+	    f->says[SEAT_WITNESS].number >= number;
+}
+
 static void
 ask_free(struct decide_look *l)
 {
 	const struct voter *v = l->f->voter;
 	uint64_t number = voter_next_free(v);
 
-	if (voter_is_free(v) || (number != l->f->role->held && !may_raise(l)) ||
-	    !decide_ask_due(l))
+	/* What is free stays so: it asks for no other number. */
+	if (voter_is_free(v) &&
+	    (all_have_voted(l) || number != v->lease_number))
+		return;
+	if ((number != l->f->role->held && !may_raise(l)) || !decide_ask_due(l))
 		return;
 	l->out->ask = number;
 	l->out->ask_free = true;

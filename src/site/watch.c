@@ -189,6 +189,7 @@ watch_step(struct watch *w, const struct watch_settings *s,
 {
 	struct watch_result r = { WATCH_UNKNOWN, false, WATCH_NOTHING, 0, 0 };
 	bool moved = f->progress != w->progress;
+	enum watch_verdict was = w->verdict;
 
 	w->progress = f->progress;
 	if (f->maintenance) {
@@ -198,7 +199,7 @@ watch_step(struct watch *w, const struct watch_settings *s,
 	} else {
 		r.verdict = judge(w, s, f, moved, &r);
 	}
-	r.changed = r.verdict != w->verdict;
+	r.changed = r.verdict != was;
 	w->verdict = r.verdict;
 	r.next_look_us = s->look_us;
 	if ((r.verdict == WATCH_ALIVE || r.verdict == WATCH_STOPPED ||

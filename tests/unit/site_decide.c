@@ -361,6 +361,54 @@ orders(void)
 	    decide_reason_text(v.reason));
 }
 
+/* How a site asks for a lease without an end. */
+static bool
+asks_free(void)
+{
+	f.now_us += settings.retry_us;
+	f.says[SEAT_SECOND].echo_us = f.now_us;
+	f.says[SEAT_WITNESS].echo_us = f.now_us;
+	decide_step(&d, &settings, &f, &v);
+	return v.ask != 0 && v.ask_free;
+}
+
+static void
+maintains(void)
+{
+	set_up_primary();
+	f.failed = false;
+	f.server = WATCH_MAINTENANCE;
+	f.witness = f.says[SEAT_WITNESS].heard = true;
+	f.says[SEAT_SECOND].number = f.says[SEAT_WITNESS].number = 2;
+	voter.lease_until = f.now_us + 10000 * S;
+	voter.record.number = 2;
+	voter.record.holder = voter.record.promised_to = SEAT_FIRST;
+	decide_start(&d);
+	tap_ok(!asks_free(), "OP5: without maintenance nothing is asked for");
+	role.maintenance = true;
+	tap_ok(asks_free() && v.ask == 4, "OP5: in it a lease without an end");
+
+	/* One has voted. */
+	voter.record.number = voter.record.standing = voter.lease_number =
+	    role.held = 4;
+	voter.record.holder = voter.record.promised_to = SEAT_FIRST;
+	voter.lease_until = VOTER_FREE;
+	f.says[SEAT_WITNESS].number = 4;
+	tap_ok(asks_free() && v.ask == 4,
+	    "... also of the one that was bound when it was asked");
+	f.says[SEAT_SECOND].number = 4;
+	tap_ok(!asks_free(), "... until all that are heard have voted");
+	f.says[SEAT_WITNESS].heard = false;
+	f.says[SEAT_WITNESS].number = 2;
+	tap_ok(!asks_free(), "... and not of one that is not heard");
+	f.says[SEAT_SECOND].number = 2;
+	voter.seen = 7;
+	tap_ok(
+	    !asks_free(), "... nor by another number: what is free stays so");
+	(void)memset(&voter, 0, sizeof(voter));
+	voter.seen_holder = SEAT_NONE;
+}
+
 int
 main(void)
 {
@@ -369,6 +417,7 @@ main(void)
 	server_dead();
 	given_up();
 	gives_up();
+	maintains();
 	loss();
 	orders();
 	return tap_done();

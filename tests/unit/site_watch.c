@@ -91,6 +91,9 @@ main(void)
 	    "... and all attempts are left when it may");
 	fresh(WATCH_PROCESS_ABSENT, WATCH_SQL_REFUSED);
 	f.maintenance = true;
-	tap_ok(looks(500) == WATCH_MAINTENANCE && acts == 0, "maintenance");
+	tap_ok(
+	    looks(1) == WATCH_MAINTENANCE && r.changed, "maintenance is told");
+	tap_ok(looks(500) == WATCH_MAINTENANCE && acts == 0 && !r.changed,
+	    "... once, and nothing is done");
 	return tap_done();
 }
