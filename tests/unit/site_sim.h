@@ -484,7 +484,7 @@ sim_check_promotion(struct sim *m, struct sim_site *s)
 	if (m->settings.rpo_limit_us >= 0 &&
 	    m->rpo_us > m->settings.rpo_limit_us)
 		sim_violation(m, "promoted with no hold, and too much is lost");
-	if (peer->role.maintenance || peer->role.clean_stop)
+	if (!m->heedless && (peer->role.maintenance || peer->role.clean_stop))
 		sim_violation(m, "promoted with no hold in maintenance");
 }
 
