@@ -75,9 +75,8 @@ for my $at (qw(tokyo tokyo osaka osaka)) {
 	is($r->rows($r->server($to)), "$r->{n} of $r->{n}",
 		"RK9: switchover $n at once loses nothing");
 }
-# ---- what is at the other site does not keep the receiver out ----
 
-my $osaka = $r->site('osaka');
+# ---- what is at the other site does not keep the receiver out ----
 
 sub duty
 {
