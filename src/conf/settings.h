@@ -33,10 +33,9 @@ enum wal_ack { WAL_ACK_LOCAL, WAL_ACK_REMOTE };
 /* What this site is for a cluster when nothing is on record yet. */
 enum initial_role { INITIAL_NONE, INITIAL_PRIMARY, INITIAL_STANDBY };
 enum failover_kind { FAILOVER_MANUAL, FAILOVER_AUTOMATIC };
-/* What keeps an old primary from writing. */
 /* What becomes of a primary whose server is dead for good. */
 enum server_failed_kind { SERVER_FAILED_ALARM, SERVER_FAILED_FAILOVER };
-
+/* What keeps an old primary from writing. */
 enum fence_kind { FENCE_KIND_NONE, FENCE_KIND_LEASE, FENCE_KIND_HOOK };
 
 struct cluster_settings {

@@ -92,7 +92,7 @@ int rule_run(
 /*
  * Give an order to the running rule and wait for its end: at most timeout_ms
  * without any news.  progress is called when what is said of it changes.
- * *reply is the last word, freed by the caller.  ERR_NOT_FOUND: no rule runs.
+ * ERR_NOT_FOUND: no rule runs.  ERR_REFUSED, ERR_TRANSIENT: its last word.
  */
 int rule_give_order(const struct settings *s, const struct cluster_settings *c,
     json_t *order, int timeout_ms,

@@ -248,8 +248,8 @@ rule_order_take(struct rule *r)
 	AUTO_BUF struct buf text = BUF_INIT;
 	AUTO_JSON json_t *j = NULL;
 
-	/* One at a time: another one waits in its file, unless it stops this
-	 * one. */
+	/* One at a time: the newest takes the place of the one before it, whose
+	 * command is told so.  What that one has begun goes on. */
 	if (file_slurp_at(AT_FDCWD, path, ORDER_BYTES_MAX, &text, NULL) == 0) {
 		(void)unlink(path);
 		j = json_parse(text.data, text.len, path, NULL);
