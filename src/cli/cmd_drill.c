@@ -76,14 +76,7 @@ run_drill(struct cli *cli, const struct flags *f,
 	}
 	if (drill_run(cli->settings, c, &o, &r, e) == -1)
 		return -1;
-	if (cli->json) {
-		json_t *j = json_object();
-
-		(void)json_object_set(j, "drill", r.report);
-		cli_print_json(cli, j);
-	} else {
-		drill_print_report(r.report);
-	}
+	drill_print_result(cli, r.report);
 	rc = drill_verdict(&r, e);
 	drill_result_free(&r);
 	return rc;

@@ -82,3 +82,17 @@ drill_print_report(const json_t *report)
 		(void)printf(
 		    "  %s\n", json_string_value(json_array_get(list, i)));
 }
+
+void
+drill_print_result(struct cli *cli, json_t *report)
+{
+	json_t *j;
+
+	if (!cli->json) {
+		drill_print_report(report);
+		return;
+	}
+	j = json_object();
+	(void)json_object_set(j, "drill", report);
+	cli_print_json(cli, j);
+}

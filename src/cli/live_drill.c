@@ -51,20 +51,6 @@ print_plan(const struct drill_live_plan *p, int64_t hold_us)
 }
 
 static int
-show_result(struct cli *cli, struct drill_result *r, struct err *e)
-{
-	if (cli->json) {
-		json_t *j = json_object();
-
-		(void)json_object_set(j, "drill", r->report);
-		cli_print_json(cli, j);
-	} else {
-		drill_print_report(r->report);
-	}
-	return drill_live_verdict(r, e);
-}
-
-static int
 dry_run(struct cli *cli, const struct drill_live_plan *p, int64_t hold_us)
 {
 	json_t *j;
@@ -108,7 +94,8 @@ live_drill_command(struct cli *cli, const struct cluster_settings *c,
 	(void)fflush(stdout);
 	if (drill_live_run(cli->settings, c, &o, &r, e) == -1)
 		return -1;
-	rc = show_result(cli, &r, e);
+	drill_print_result(cli, r.report);
+	rc = drill_live_verdict(&r, e);
 	drill_result_free(&r);
 	return rc;
 }

@@ -422,11 +422,13 @@ say(const struct drill *d)
 int
 drill_verdict(const struct drill_result *r, struct err *e)
 {
+	bool live = strcmp(report_text(r->report, "kind"), "live") == 0;
+
 	if (r->outcome == DRILL_PASSED)
 		return 0;
 	(void)err_set(e,
 	    r->outcome == DRILL_FAILED ? ERR_CORRUPT : ERR_CANCELED,
-	    "the drill has %s: %.300s",
+	    "the %sdrill has %s: %.300s", live ? "live " : "",
 	    r->outcome == DRILL_FAILED ? "failed" : "been stopped",
 	    report_text(r->report, "verdict"));
 	return err_hint(

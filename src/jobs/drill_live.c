@@ -253,13 +253,8 @@ drill_live_verdict(const struct drill_result *r, struct err *e)
 	const char *at = report_text(r->report, "primary_at");
 	bool known = strcmp(at, "unknown") != 0;
 
-	if (r->outcome == DRILL_PASSED)
+	if (drill_verdict(r, e) == 0)
 		return 0;
-	(void)err_set(e,
-	    r->outcome == DRILL_FAILED ? ERR_CORRUPT : ERR_CANCELED,
-	    "the live drill has %s: %.300s",
-	    r->outcome == DRILL_FAILED ? "failed" : "been stopped",
-	    report_text(r->report, "verdict"));
 	return err_hint(e,
 	    "%s%s; go on with \"%s\". \"pgkura drill show %s\" says what was "
 	    "seen.",
