@@ -83,6 +83,8 @@ live_drill_command(struct cli *cli, const struct cluster_settings *c,
 	if (f->hold != NULL &&
 	    clock_parse_interval(f->hold, &o.hold_us, e) == -1)
 		return err_ctx(e, "--hold");
+	if (o.hold_us > DRILL_LIVE_HOLD_MAX_US)
+		return err_set(e, ERR_USAGE, "--hold takes a day at most");
 	if (drill_live_check(cli->settings, c, &plan, e) == -1)
 		return -1;
 	if (f->dry_run)

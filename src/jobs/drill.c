@@ -505,8 +505,10 @@ drill_run(const struct settings *s, const struct cluster_settings *c,
 	if (prepare(&d, e) == -1)
 		return give_up(&d);
 	rehearse(&d);
-	if (finish(&d, e) == -1)
+	if (finish(&d, e) == -1) {
+		drill_result_free(result);
 		return err_ctx(e, "the drill's report is not kept");
+	}
 	say(&d);
 	return 0;
 }

@@ -231,6 +231,7 @@ drill_sweep(const struct settings *s, const struct cluster_settings *c,
 	AUTO_BUF struct buf text = BUF_INIT;
 	AUTO_FD int lock = -1;
 	struct err live = ERR_INIT;
+	int there;
 
 	if (drill_live_sweep(s, c, swept, &live) == -1 &&
 	    live.kind != ERR_TRANSIENT) {
@@ -238,8 +239,9 @@ drill_sweep(const struct settings *s, const struct cluster_settings *c,
 			*e = live;
 		return -1;
 	}
-	if (file_exists_at(AT_FDCWD, path, e) != 1)
-		return 0;
+	there = file_exists_at(AT_FDCWD, path, e);
+	if (there != 1)
+		return there;
 	lock = cluster_lock(s->state_dir, c->name, "drill", e);
 	if (lock == -1)
 		return -1;

@@ -199,12 +199,19 @@ rehearse(struct live *l)
 static int
 finish(struct live *l, struct err *e)
 {
+	struct err unsaid = ERR_INIT;
+
 	live_place(l->d.settings, l->d.cluster, l);
 	l->d.result->outcome = l->d.outcome;
 	l->d.result->report = live_report(l);
 	if (chain_put(l->d.settings, &l->d.lineage, l->d.result->report,
-		l->d.result->id, e) == -1)
+		l->d.result->id, e) == -1) {
+		/* Whoever looks next keeps it. */
+		l->ended = true;
+		if (live_record_write(l, &unsaid) == -1)
+			log_error("drill_report_lost", &unsaid);
 		return -1;
+	}
 	live_record_forget(l);
 	return 0;
 }
@@ -242,8 +249,17 @@ drill_live_run(const struct settings *s, const struct cluster_settings *c,
 	if (prepare(&l, e) == -1)
 		return -1;
 	rehearse(&l);
-	if (finish(&l, e) == -1)
-		return err_ctx(e, "the drill's report is not kept");
+	if (finish(&l, e) == -1) {
+		drill_result_free(result);
+		(void)err_ctx(e, "the drill's report is not kept");
+		return err_hint(e,
+		    "The drill has %s, and the primary is at %s. Its report is "
+		    "kept when that is mended.",
+		    l.d.outcome == DRILL_STOPPED
+			? "been stopped"
+			: drill_outcome_name(l.d.outcome),
+		    l.primary_at);
+	}
 	return 0;
 }
 

@@ -16,7 +16,8 @@
 #include "jobs/drill.h"
 #include "site/record.h"
 
-#define DRILL_LIVE_HOLD_US (10 * CLOCK_SECOND_US)
+#define DRILL_LIVE_HOLD_US     (10 * CLOCK_SECOND_US)
+#define DRILL_LIVE_HOLD_MAX_US (86400 * CLOCK_SECOND_US)
 
 struct drill_live_plan {
 	char from[RECORD_NAME_BYTES]; /* the primary now, and at the end */
@@ -48,8 +49,8 @@ int drill_live_run(const struct settings *s, const struct cluster_settings *c,
 int drill_live_verdict(const struct drill_result *r, struct err *e);
 
 /*
- * Keep a report of a live drill whose command was killed.  *swept: there was
- * one.  ERR_TRANSIENT while one runs.
+ * Keep a report of a live drill whose command was killed, or could not keep it.
+ * *swept: there was one.  ERR_TRANSIENT while one runs.
  */
 int drill_live_sweep(const struct settings *s, const struct cluster_settings *c,
     bool *swept, struct err *e);

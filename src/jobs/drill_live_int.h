@@ -52,6 +52,7 @@ struct live {
 	char said[300];
 	const char *primary_at; /* at the end: a site, or "unknown" */
 	char next[160];		/* the command that goes on; "" none */
+	bool ended;		/* nothing more will be known */
 };
 
 /* ---- drill_live_watch.c ---- */
@@ -88,7 +89,8 @@ int64_t live_outage_us(const struct live_way *w);
 void live_place(
     const struct settings *s, const struct cluster_settings *c, struct live *l);
 json_t *live_report(const struct live *l);
-/* Leave word of how far it is, for who finds it killed. */
+/* Leave word of how far it is, for who finds it killed, or ended with its report
+ * not kept. */
 int live_record_write(const struct live *l, struct err *e);
 void live_record_forget(const struct live *l);
 

@@ -4,7 +4,8 @@
  *
  * While it runs, <state_dir>/<cluster>/live.json is the report as it would be
  * now: whoever finds that file, and nobody who holds the lock, keeps it as the
- * report of one that was killed.
+ * report of one that was killed; or as it stands, with "ended", when the
+ * repository could not take it at its end.
  */
 
 #include <fcntl.h>
@@ -247,6 +248,8 @@ live_record_write(const struct live *l, struct err *e)
 	AUTO_JSON json_t *j = live_report(l);
 	AUTO_BUF struct buf text = BUF_INIT;
 
+	if (l->ended)
+		(void)json_object_set_new(j, "ended", json_true());
 	json_write(j, &text);
 	if (file_mkdirs_at(AT_FDCWD, above, 0700, e) == -1)
 		return -1;
@@ -284,18 +287,15 @@ end_last_step(json_t *j, int64_t now_us)
 	return json_get_str(step, "what");
 }
 
-/* Of one that cannot write it any more. */
-static int
-keep_report(const struct settings *s, const struct cluster_settings *c,
-    json_t *j, struct err *e)
+/* What the command could not write any more. */
+static void
+end_report(
+    const struct settings *s, const struct cluster_settings *c, json_t *j)
 {
-	AUTO_REPO struct repo *r =
-	    repo_open(s->repository, s->state_dir, true, e);
-	int64_t now_us = clock_now_us();
 	struct drill_live_plan plan = { .from = "" };
 	AUTO_FREE char *verdict = NULL;
-	char when[CLOCK_TEXT_BYTES], id[BACKUP_ID_BYTES], next[160];
-	struct lineage l;
+	int64_t now_us = clock_now_us();
+	char when[CLOCK_TEXT_BYTES], next[160];
 	const char *at;
 	bool moving;
 
@@ -311,15 +311,32 @@ keep_report(const struct settings *s, const struct cluster_settings *c,
 	json_set_str(j, "next", next);
 	json_set_str(j, "finished", clock_utc(now_us, when));
 	(void)json_object_set_new(j, "finished_us", json_integer(now_us));
+}
+
+static int
+keep_report(const struct settings *s, const struct cluster_settings *c,
+    json_t *j, struct err *e)
+{
+	AUTO_REPO struct repo *r =
+	    repo_open(s->repository, s->state_dir, true, e);
+	bool ended = json_is_true(json_object_get(j, "ended"));
+	char id[BACKUP_ID_BYTES];
+	struct lineage l;
+
+	(void)json_object_del(j, "ended");
+	if (!ended)
+		end_report(s, c, j);
 	if (r == NULL ||
 	    lineage_open(r, c->name, json_get_str(j, "lineage"), &l, e) == -1 ||
 	    chain_put(s, &l, j, id, e) == -1)
 		return -1;
-	log_event(LOG_LEVEL_WARNING, "drill_live_killed",
-	    "the command of a live drill was killed; the roles stay as they "
-	    "are",
-	    "cluster", c->name, "report", id, "primary_at", at, "command", next,
-	    NULL);
+	if (!ended)
+		log_event(LOG_LEVEL_WARNING, "drill_live_killed",
+		    "the command of a live drill was killed; the roles stay as "
+		    "they are",
+		    "cluster", c->name, "report", id, "primary_at",
+		    json_get_str(j, "primary_at"), "command",
+		    json_get_str(j, "next"), NULL);
 	return 0;
 }
 
@@ -344,7 +361,9 @@ sweep(const struct settings *s, const struct cluster_settings *c,
 				*e = why;
 			return -1; /* it is tried again */
 		}
-		log_error("drill_report_lost", &why);
+		/* It was killed, but its report had been kept. */
+		if (why.kind != ERR_CONFLICT)
+			log_error("drill_report_lost", &why);
 	}
 	return file_unlink_at(AT_FDCWD, path, e);
 }
@@ -355,10 +374,11 @@ drill_live_sweep(const struct settings *s, const struct cluster_settings *c,
 {
 	AUTO_FREE char *path = record_path(s, c);
 	AUTO_FD int lock = -1;
+	int there = file_exists_at(AT_FDCWD, path, e);
 
 	*swept = false;
-	if (file_exists_at(AT_FDCWD, path, e) != 1)
-		return 0;
+	if (there != 1)
+		return there;
 	lock = cluster_lock(s->state_dir, c->name, "live", e);
 	if (lock == -1)
 		return -1;

@@ -31,7 +31,7 @@
 /* ---- reading ---- */
 
 struct tail {
-	struct wal_event last; /* lsn LSN_NONE: none */
+	struct wal_event last; /* end_lsn LSN_NONE: none */
 	int64_t commit_us;     /* of the last commit; 0 none */
 };
 
@@ -93,9 +93,9 @@ read_old(const struct lineage *l, struct live_way *w, struct err *e)
 		return -1;
 	if (wal_scan(l, &h, from, from + 2 * (uint64_t)bytes, note_tail, &t,
 		e) == -1) {
-		if (e->kind != ERR_NOT_FOUND || t.last.lsn == LSN_NONE)
+		if (e->kind != ERR_NOT_FOUND)
 			return -1;
-		err_clear(e); /* it ends with its segment */
+		err_clear(e); /* it ends with its segment, or is not here yet */
 	}
 	w->old_end_lsn = t.last.end_lsn;
 	w->stopped_clean = t.last.kind == WAL_EVENT_SHUTDOWN;

@@ -160,12 +160,10 @@ note_news(struct live *l, struct watching *v, const json_t *shown,
 	(void)snprintf(
 	    news, sizeof(news), "%d %.280s %.280s", phase, doing, obstacle);
 	live_say(l, doing);
-	if (strcmp(news, v->news) == 0 && shown != NULL)
+	if (shown == NULL || strcmp(news, v->news) == 0)
 		return;
-	if (shown != NULL) {
-		(void)strcpy(v->news, news);
-		v->news_us = clock_boot_us();
-	}
+	(void)strcpy(v->news, news);
+	v->news_us = clock_boot_us();
 }
 
 static int

@@ -78,6 +78,8 @@ $tokyo->pgkura_fails('it has no target', 2, qr/--live takes/, @live, '--latest')
 $tokyo->pgkura_fails('only it is held', 2, qr/are for --live/, 'drill', 'main',
 	'--hold=5s');
 $tokyo->pgkura_fails('a time', 2, qr/--hold/, @live, '--hold=soon');
+$tokyo->pgkura_fails('not without end', 2, qr/--hold takes a day at most/, @live,
+	'--hold=25h', '--yes');
 
 # As if the roles had changed between the look and the order.
 my $order = $tokyo->state . '/site/main.order';

@@ -3,6 +3,8 @@
  * and the report of one whose command was killed.
  */
 
+#include <pthread.h>
+
 #include "base/clock.h"
 #include "base/json.h"
 #include "jobs/drill_chain.h"
@@ -55,39 +57,45 @@ store_history(uint32_t timeline, const struct buf *text)
 
 /*
  * Timeline number is old up to its end, clean or not; the next one begins there
- * and commits.  With more, somebody has committed on the old one behind that, and stopped it.
+ * and commits.  With more, somebody has committed on the old one behind that,
+ * and stopped it.  Returns where the new one begins.
  */
-static void
-make_wal(uint32_t number, bool clean, bool more)
+static uint64_t
+make_ends(struct walmaker *old, struct walmaker *new, uint32_t number,
+    bool clean, bool more)
 {
-	AUTO_WALMAKER struct walmaker old;
-	AUTO_WALMAKER struct walmaker new;
-	AUTO_BUF struct buf text = BUF_INIT;
-	char lsn[LSN_TEXT_BYTES];
 	uint64_t begin;
 
-	walmaker_init(&old, 15, START);
-	walmaker_init(&new, 15, START);
-	old.timeline = new.timeline = number;
-	wal_fill(&old, START + SEGMENT_BYTES / 4);
-	wal_fill(&new, START + SEGMENT_BYTES / 4);
-	(void)wal_commit(&old, 700, COMMIT_S * CLOCK_SECOND_US);
-	(void)wal_commit(&new, 700, COMMIT_S * CLOCK_SECOND_US);
+	walmaker_init(old, 15, START);
+	walmaker_init(new, 15, START);
+	old->timeline = new->timeline = number;
+	wal_fill(old, START + SEGMENT_BYTES / 4);
+	wal_fill(new, START + SEGMENT_BYTES / 4);
+	(void)wal_commit(old, 700, COMMIT_S * CLOCK_SECOND_US);
+	(void)wal_commit(new, 700, COMMIT_S * CLOCK_SECOND_US);
 	if (clean) {
-		shut_down(&old);
-		shut_down(&new);
+		shut_down(old);
+		shut_down(new);
 	}
-	begin = walmaker_next(&new);
-	(void)walmaker_next(&old);
-	new.timeline = number + 1;
+	begin = walmaker_next(new);
+	(void)walmaker_next(old);
+	new->timeline = number + 1;
 	if (more) {
-		(void)wal_commit(&old, 701, (COMMIT_S + 1) * CLOCK_SECOND_US);
-		shut_down(&old);
+		(void)wal_commit(old, 701, (COMMIT_S + 1) * CLOCK_SECOND_US);
+		shut_down(old);
 	}
-	(void)wal_noop(&new, 100);
-	(void)wal_commit(&new, 702, FIRST_S * CLOCK_SECOND_US);
-	store_tail(&old, number);
-	store_tail(&new, number + 1);
+	(void)wal_noop(new, 100);
+	(void)wal_commit(new, 702, FIRST_S * CLOCK_SECOND_US);
+	return begin;
+}
+
+/* Of timeline number, and of the next one, which begins there. */
+static void
+store_histories(uint32_t number, uint64_t begin)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+	char lsn[LSN_TEXT_BYTES];
+
 	if (number > 1) {
 		buf_printf(&text, "1\t%s\tno recovery target specified\n",
 		    lsn_text(START - SEGMENT_BYTES, lsn));
@@ -96,6 +104,18 @@ make_wal(uint32_t number, bool clean, bool more)
 	buf_printf(&text, "%u\t%s\tno recovery target specified\n", number,
 	    lsn_text(begin, lsn));
 	store_history(number + 1, &text);
+}
+
+static void
+make_wal(uint32_t number, bool clean, bool more)
+{
+	AUTO_WALMAKER struct walmaker old;
+	AUTO_WALMAKER struct walmaker new;
+	uint64_t begin = make_ends(&old, &new, number, clean, more);
+
+	store_tail(&old, number);
+	store_tail(&new, number + 1);
+	store_histories(number, begin);
 }
 
 static int
@@ -107,16 +127,14 @@ try_proof(struct live_way *w, const char *from, const char *to,
 			      .lineage = lineage },
 		.plan = { "tokyo", "osaka" },
 		.timeline = timeline };
+	int rc;
 
 	l.ways[0] = (struct live_way){
 		.from = from, .to = to, .ordered_us = since_1970(COMMIT_S - 3)
 	};
-	if (live_prove(&l, &l.ways[0], e) == -1) {
-		*w = l.ways[0];
-		return -1;
-	}
+	rc = live_prove(&l, &l.ways[0], e);
 	*w = l.ways[0];
-	return 0;
+	return rc;
 }
 
 static void
@@ -148,6 +166,33 @@ proofs(void)
 	tap_ok(try_proof(&w, "tokyo", "osaka", 4, &e) == -1 &&
 		strstr(e.text, "does not come from") != NULL,
 	    "and somebody else's promotion: %s", e.text);
+}
+
+/* The end of the old timeline, stored while somebody waits for it. */
+static void *
+store_late(void *arg)
+{
+	clock_sleep_us(CLOCK_SECOND_US / 2);
+	store_tail(arg, 7);
+	return NULL;
+}
+
+static void
+comes_late(void)
+{
+	AUTO_WALMAKER struct walmaker old;
+	AUTO_WALMAKER struct walmaker new;
+	struct live_way w;
+	struct err e = ERR_INIT;
+	pthread_t thread;
+
+	store_histories(7, make_ends(&old, &new, 7, true, false));
+	store_tail(&new, 8);
+	if (pthread_create(&thread, NULL, store_late, &old) != 0)
+		tap_bail("no thread");
+	tap_ok(try_proof(&w, "tokyo", "osaka", 7, &e) == 0 && w.proved,
+	    "WAL that is on its way is waited for (%s)", e.text);
+	(void)pthread_join(thread, NULL);
 }
 
 static void
@@ -220,6 +265,14 @@ look_at_kept(const struct chain *c)
 	    "the page has it, escaped");
 }
 
+static size_t
+count_reports(void)
+{
+	AUTO_CHAIN struct chain c = { 0 };
+
+	return chain_read(&settings, &lineage, &c, NULL) == 0 ? c.count : 0;
+}
+
 static void
 killed(void)
 {
@@ -245,10 +298,44 @@ killed(void)
 	if (chain_read(&settings, &lineage, &c, &e) == -1 || c.count != 1)
 		tap_bail("no report: %s", e.text);
 	look_at_kept(&c);
+	leave_word(text);
+	tap_ok(drill_live_sweep(&settings, &cluster, &swept, &e) == 0 &&
+		access(record, F_OK) == -1 && count_reports() == 1,
+	    "one that was killed right behind its report has one (%s)", e.text);
 	leave_word("{\"report\":");
 	tap_ok(drill_live_sweep(&settings, &cluster, &swept, &e) == 0 &&
 		access(record, F_OK) == -1,
 	    "a record that says nothing goes");
+}
+
+/* The repository could not take the report at the end. */
+static void
+kept_later(void)
+{
+	AUTO_FREE char *text =
+	    mem_printf(REPORT_HEAD REPORT_STEPS "\"ended\":true," REPORT_TAIL,
+		lineage.name);
+	AUTO_CHAIN struct chain c = { 0 };
+	struct err e = ERR_INIT;
+	const struct chain_link *k;
+	bool swept = false;
+
+	(void)memcpy(strstr(text, "7f3a"), "7f3b", 4);
+	leave_word(text);
+	tap_ok(drill_live_sweep(&settings, &cluster, &swept, &e) == 0 &&
+		swept && access(record, F_OK) == -1,
+	    "a report that could not be kept is swept (%s)", e.text);
+	if (chain_read(&settings, &lineage, &c, &e) == -1)
+		tap_bail("no report: %s", e.text);
+	k = chain_find(&c, "20261121T030405Z-7f3b");
+	if (k == NULL || k->fault != NULL)
+		tap_bail("not kept, or not sound");
+	tap_str(report_text(k->report.json, "result"), "passed",
+	    "and says what it said");
+	tap_str(report_text(k->report.json, "primary_at"), "tokyo",
+	    "of its own time");
+	tap_ok(json_object_get(k->report.json, "ended") == NULL,
+	    "nothing else is in it");
 }
 
 static void
@@ -299,6 +386,8 @@ main(void)
 	proofs();
 	waits();
 	killed();
+	kept_later();
+	comes_late();
 	refusals();
 	repo_close(r);
 	(void)close(dirfd);
