@@ -16,6 +16,7 @@
  *
  *	rule.c		the process
  *	rule_facts.c	what decide asks to know
+ *	rule_verdict.c	what it says, done
  *	rule_left.c	what a server that is gone has left
  *	rule_votes.c	messages of other sites; votes
  *	rule_handover.c	switchover

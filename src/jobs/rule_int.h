@@ -250,6 +250,12 @@ bool rule_is_witness(const struct rule *r);
 int rule_take_role(
     struct rule *r, enum record_role role, uint64_t held, const char *reason);
 
+/* ---- rule_verdict.c ---- */
+/* What r->verdict asks for; an order that it ends. */
+void rule_do_verdict(struct rule *r);
+/* Stop an old primary's server that somebody started all the same. */
+void rule_guard_standby(struct rule *r);
+
 /* ---- rule_facts.c ---- */
 void rule_look_around(struct rule *r, int64_t now_us);
 void rule_facts(const struct rule *r, struct decide_facts *f);

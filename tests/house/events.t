@@ -17,7 +17,7 @@ my %own = ('jobs/follow.c' => { event => 2 },
 # Where a name is handed on, or comes from a table.
 my %hand_on = map { $_ => 1 } qw(base/log.c daemon/alarm.c daemon/duty_run.c
 	jobs/courier.c jobs/follow.c jobs/listen.c jobs/receive.c jobs/rule.c
-	jobs/rule_handover.c);
+	jobs/rule_handover.c jobs/rule_verdict.c);
 
 sub slurp
 {
@@ -82,8 +82,8 @@ for my $name ($kinds =~ /\{\s*"([a-z_]+)"/g) {
 }
 my ($runs) = slurp('src/daemon/duty_run.c') =~ /\} runs\[\] = \{(.*?)^\};/ms;
 $said{"${_}_failed"}{duties} = 1 for $runs =~ /\{ "([a-z]+)"/g, 'courier';
-$said{$_}{'jobs/rule.c'} = 1
-    for slurp('src/jobs/rule.c') =~ /\{ EVENT_\w+, LOG_LEVEL_\w+, "([a-z_]+)"/g;
+$said{$_}{'jobs/rule_verdict.c'} = 1
+    for slurp('src/jobs/rule_verdict.c') =~ /\{ EVENT_\w+, LOG_LEVEL_\w+, "([a-z_]+)"/g;
 my ($kind) = slurp('src/jobs/receive.c') =~ /^event_of\(.*?\{(.*?)^\}/ms;
 $said{$_}{'jobs/receive.c'} = 1 for $kind =~ /return "([a-z_]+)"/g;
 
