@@ -3,55 +3,35 @@
  * is left is the old file or the whole new one, and no other name.
  */
 
-#include <errno.h>
-#include <stdarg.h>
 #include <sys/random.h>
 
 #include "base/mem.h"
 #include "unit/base_scratch.h"
 
-int __real_fsync(int fd);
+#define FAULTS (FAULT_FSYNC | FAULT_OPENAT | FAULT_RENAMEAT | FAULT_MKDIRAT)
+#include "unit/faults.h"
+
 int __real_close(int fd);
 ssize_t __real_write(int fd, const void *data, size_t len);
-int __real_openat64(int dirfd, const char *path, int flags, ...);
-int __real_renameat(int od, const char *o, int nd, const char *n);
 int __real_renameat2(
     int od, const char *o, int nd, const char *n, unsigned int flags);
 int __real_linkat(int od, const char *o, int nd, const char *n, int flags);
-int __real_mkdirat(int dirfd, const char *path, mode_t mode);
 ssize_t __real_getrandom(void *out, size_t len, unsigned int flags);
 
-static unsigned int calls, fail_at;
-static bool armed;
-static int fail_errno = EIO;
 /* The file system has no RENAME_NOREPLACE; every other link it makes is
  * reported as failed, as NFS may do. */
 static bool no_noreplace, lost_answer;
 /* Writes take a part only, and are interrupted in between. */
 static bool short_writes;
-static const char *failed_call;
 static char order[200]; /* the calls so far */
 
-static bool
-due(const char *call)
+static void
+note_order(const char *call)
 {
 	size_t len = strlen(order);
 
-	if (!armed)
-		return false;
 	(void)snprintf(order + len, sizeof(order) - len, "%s%s",
 	    len == 0 ? "" : " ", call);
-	if (++calls != fail_at)
-		return false;
-	failed_call = call;
-	errno = fail_errno;
-	return true;
-}
-
-int
-__wrap_fsync(int fd)
-{
-	return due("fsync") ? -1 : __real_fsync(fd);
 }
 
 int
@@ -60,10 +40,11 @@ __wrap_close(int fd)
 	struct stat st;
 
 	/* Only what was written to can lose something by it. */
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || !due("close"))
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    !faults_due("close"))
 		return __real_close(fd);
 	(void)__real_close(fd);
-	errno = fail_errno;
+	errno = faults.error;
 	return -1;
 }
 
@@ -72,51 +53,32 @@ __wrap_write(int fd, const void *data, size_t len)
 {
 	static unsigned int turn;
 
-	if (armed && short_writes) {
+	if (faults.armed && short_writes) {
 		if (++turn % 2 == 1) {
 			errno = EINTR;
 			return -1;
 		}
 		len = len > 2 ? 2 : len;
 	}
-	return due("write") ? -1 : __real_write(fd, data, len);
-}
-
-int
-__wrap_openat64(int dirfd, const char *path, int flags, ...)
-{
-	mode_t mode;
-	va_list ap;
-
-	va_start(ap, flags);
-	mode = va_arg(ap, mode_t);
-	va_end(ap);
-	if (due("openat"))
-		return -1;
-	return __real_openat64(dirfd, path, flags, mode);
-}
-
-int
-__wrap_renameat(int od, const char *o, int nd, const char *n)
-{
-	return due("renameat") ? -1 : __real_renameat(od, o, nd, n);
+	return faults_due("write") ? -1 : __real_write(fd, data, len);
 }
 
 int
 __wrap_renameat2(
     int od, const char *o, int nd, const char *n, unsigned int flags)
 {
-	if (armed && no_noreplace) {
+	if (faults.armed && no_noreplace) {
 		errno = EINVAL;
 		return -1;
 	}
-	return due("renameat2") ? -1 : __real_renameat2(od, o, nd, n, flags);
+	return faults_due("renameat2") ? -1
+				       : __real_renameat2(od, o, nd, n, flags);
 }
 
 int
 __wrap_linkat(int od, const char *o, int nd, const char *n, int flags)
 {
-	if (due("linkat"))
+	if (faults_due("linkat"))
 		return -1;
 	if (__real_linkat(od, o, nd, n, flags) == -1)
 		return -1;
@@ -126,16 +88,10 @@ __wrap_linkat(int od, const char *o, int nd, const char *n, int flags)
 	return -1;
 }
 
-int
-__wrap_mkdirat(int dirfd, const char *path, mode_t mode)
-{
-	return due("mkdirat") ? -1 : __real_mkdirat(dirfd, path, mode);
-}
-
 ssize_t
 __wrap_getrandom(void *out, size_t len, unsigned int flags)
 {
-	return due("getrandom") ? -1 : __real_getrandom(out, len, flags);
+	return faults_due("getrandom") ? -1 : __real_getrandom(out, len, flags);
 }
 
 static int dir;
@@ -155,16 +111,14 @@ whole(const char *older, const char *newer)
 static void
 begin_call(unsigned int n, const char *older)
 {
-	armed = false;
+	(void)faults_disarm();
 	(void)file_rmtree_at(dir, "d", NULL);
 	(void)file_mkdirs_at(dir, "d", 0700, NULL);
 	if (older != NULL)
 		(void)file_publish_at(
 		    dir, "d/f", older, strlen(older), 0600, FILE_REPLACE, NULL);
-	calls = 0;
 	order[0] = '\0';
-	fail_at = n;
-	armed = true;
+	faults_arm(n);
 }
 
 static void
@@ -178,15 +132,14 @@ check_publish(const char *what, const char *older, enum file_publish how)
 		begin_call(n, older);
 		err_clear(&e);
 		rc = file_publish_at(dir, "d/f", "newer", 5, 0600, how, &e);
-		armed = false;
-		if (calls < n)
+		if (!faults_disarm())
 			break; /* every call has had its turn */
 		tap_ok(rc == -1 && e.kind == ERR_IO &&
-			e.sys_errno == fail_errno &&
+			e.sys_errno == faults.error &&
 			strstr(e.text, "d") != NULL,
-		    "%s: %s fails: %s", what, failed_call, e.text);
+		    "%s: %s fails: %s", what, faults.failed_call, e.text);
 		tap_ok(whole(older, "newer"), "%s: %s leaves one whole file",
-		    what, failed_call);
+		    what, faults.failed_call);
 	}
 	tap_ok(n > 7, "%s: %u calls can fail", what, n - 1);
 	tap_ok(rc == 0 && scratch_holds(dir, "d/f", "newer", 5) &&
@@ -203,23 +156,20 @@ check_commit(const char *what)
 
 	for (n = 1;; n++) {
 		begin_call(0, NULL);
-		armed = false;
+		(void)faults_disarm();
 		(void)file_publish_at(
 		    dir, "d/t", "newer", 5, 0600, FILE_REPLACE, &e);
 		err_clear(&e);
-		fail_at = n;
-		calls = 0;
-		armed = true;
+		faults_arm(n);
 		rc = file_commit_at(dir, "d/t", "d/f", &e);
-		armed = false;
-		if (calls < n)
+		if (!faults_disarm())
 			break;
 		tap_ok(
-		    rc == -1 && e.kind == ERR_IO && e.sys_errno == fail_errno,
-		    "%s: %s fails: %s", what, failed_call, e.text);
+		    rc == -1 && e.kind == ERR_IO && e.sys_errno == faults.error,
+		    "%s: %s fails: %s", what, faults.failed_call, e.text);
 		tap_ok(scratch_holds(dir, "d/t", "newer", 5) ||
 			scratch_holds(dir, "d/f", "newer", 5),
-		    "%s: %s loses no file", what, failed_call);
+		    "%s: %s loses no file", what, faults.failed_call);
 	}
 	tap_ok(rc == 0 && scratch_holds(dir, "d/f", "newer", 5) &&
 		scratch_count(dir, "d") == 1,
@@ -236,11 +186,10 @@ check_mkdirs(void)
 	for (n = 1;; n++) {
 		begin_call(n, NULL);
 		rc = file_mkdirs_at(dir, "d/x/y", 0700, &e);
-		armed = false;
-		if (calls < n)
+		if (!faults_disarm())
 			break;
 		tap_ok(rc == -1 && e.kind == ERR_IO, "mkdirs: %s fails: %s",
-		    failed_call, e.text);
+		    faults.failed_call, e.text);
 	}
 	tap_ok(rc == 0 && file_exists_at(dir, "d/x/y", &e) == 1,
 	    "mkdirs: with no failure it succeeds");
@@ -254,24 +203,24 @@ check_order(void)
 
 	begin_call(0, "older");
 	(void)file_publish_at(dir, "d/f", "newer", 5, 0600, FILE_REPLACE, &e);
-	armed = false;
+	(void)faults_disarm();
 	tap_str(order,
 	    "getrandom openat write fsync close renameat openat fsync",
 	    "calls of a file that replaces");
 	begin_call(0, NULL);
 	(void)file_publish_at(
 	    dir, "d/f", "newer", 5, 0600, FILE_WRITE_ONCE, &e);
-	armed = false;
+	(void)faults_disarm();
 	tap_str(order,
 	    "getrandom openat write fsync close renameat2 openat fsync",
 	    "calls of a file that replaces none");
 	begin_call(0, "older");
 	(void)file_commit_at(dir, "d/f", "d/g", &e);
-	armed = false;
+	(void)faults_disarm();
 	tap_str(order, "renameat2 openat fsync", "calls of a commit");
 	begin_call(0, "older");
 	(void)file_mkdirs_at(dir, "d/x/y", 0700, &e);
-	armed = false;
+	(void)faults_disarm();
 	tap_str(order, "mkdirat mkdirat openat fsync mkdirat openat fsync",
 	    "calls that make two folders in one that is there");
 }
@@ -315,7 +264,7 @@ check_links(void)
 	    "but takes a free name");
 	tap_ok(file_commit_at(dir, "d/none", "d/newer", &e) == -1,
 	    "nothing to link: %s", e.text);
-	armed = false;
+	(void)faults_disarm();
 	no_noreplace = false;
 }
 
@@ -325,13 +274,13 @@ check_folder_without_fsync(void)
 {
 	struct err e = ERR_INIT;
 
-	fail_errno = EINVAL;
+	faults.error = EINVAL;
 	begin_call(2, NULL); /* open, then fsync */
-	tap_ok(file_sync_dir_at(dir, "d", &e) == 0 && calls >= 2 &&
-		strcmp(failed_call, "fsync") == 0,
+	tap_ok(file_sync_dir_at(dir, "d", &e) == 0 && faults.calls >= 2 &&
+		strcmp(faults.failed_call, "fsync") == 0,
 	    "a folder that cannot be flushed is left alone");
-	armed = false;
-	fail_errno = EIO;
+	(void)faults_disarm();
+	faults.error = EIO;
 }
 
 int
@@ -340,12 +289,14 @@ main(void)
 	struct err e = ERR_INIT;
 
 	dir = scratch_enter();
+	faults.error = EIO;
+	faults.note = note_order;
 	check_publish("replace", "older", FILE_REPLACE);
 	check_publish("first", NULL, FILE_REPLACE);
 	check_publish("once", NULL, FILE_WRITE_ONCE);
-	fail_errno = ENOSPC;
+	faults.error = ENOSPC;
 	check_publish("full disk", "older", FILE_REPLACE);
-	fail_errno = EIO;
+	faults.error = EIO;
 	check_commit("commit");
 	check_mkdirs();
 	check_order();
@@ -357,6 +308,6 @@ main(void)
 		   dir, "d/f", "newer", 5, 0600, FILE_REPLACE, &e) == 0 &&
 		scratch_holds(dir, "d/f", "newer", 5),
 	    "short and interrupted writes go on");
-	armed = false;
+	(void)faults_disarm();
 	return tap_done();
 }

@@ -2,10 +2,7 @@
  * Objects that another site sends: kept once and whole, or not at all.
  */
 
-#include <errno.h>
-#include <stdatomic.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -14,8 +11,10 @@
 #include "repo/objects.h"
 #include "unit/wal_scratch.h"
 
+#define FAULTS FAULT_FSYNC
+#include "unit/faults.h"
+
 static struct lineage lineage;
-static atomic_bool fsync_fails;
 static char pack[STORE_KEY_BYTES]; /* with the folder that belongs to it */
 
 static void
@@ -127,18 +126,6 @@ check_resume(const uint8_t *data, size_t len)
 	keeper_free(k);
 }
 
-int __real_fsync(int fd);
-
-int
-__wrap_fsync(int fd)
-{
-	if (atomic_exchange(&fsync_fails, false)) {
-		errno = EIO;
-		return -1;
-	}
-	return __real_fsync(fd);
-}
-
 /* The kernel reports what it could not write once, and forgets the bytes: what
  * came since the last sync that worked has to come again. */
 static void
@@ -156,10 +143,11 @@ check_failed_sync(void)
 	(void)pack_key(&nowhere, "20261121T030405Z-7f3a.00015", name);
 	(void)memmove(name, name + 2, strlen(name + 2) + 1);
 	r = offer(k, 1, name, data, len);
-	atomic_store(&fsync_fails, true);
+	faults.error = EIO;
+	faults_arm(1);
 	send(k, 1, data, 0, (size_t)17 << 20);
 	r = result(k);
-	tap_ok(r.what == KEPT_DAMAGED && !atomic_load(&fsync_fails),
+	tap_ok(faults_disarm() && r.what == KEPT_DAMAGED,
 	    "a failed sync is told: %s", r.err.text);
 	r = offer(k, 2, name, data, len);
 	tap_ok(r.what == KEPT_WANTED && r.offset == 0,

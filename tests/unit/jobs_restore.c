@@ -4,10 +4,7 @@
  * completes it.  And what a wrong map or a wrong sum does.
  */
 
-#include <errno.h>
 #include <pwd.h>
-#include <stdarg.h>
-#include <stdatomic.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -17,117 +14,38 @@
 #include "repo/intake.h"
 #include "unit/wal_scratch.h"
 
+#define FAULTS (FAULTS_STORE & ~(FAULT_FSYNC | FAULT_FDATASYNC))
+#include "unit/faults.h"
+
 /* ---- calls that fail ---- */
 
-ssize_t __real_pwrite64(int fd, const void *data, size_t len, off_t offset);
-int __real_ftruncate64(int fd, off_t len);
 int __real_fchmod(int fd, mode_t mode);
-int __real_renameat(int od, const char *o, int nd, const char *n);
-int __real_renameat2(
-    int od, const char *o, int nd, const char *n, unsigned int flags);
-int __real_mkdirat(int dirfd, const char *path, mode_t mode);
-int __real_openat64(int dirfd, const char *path, int flags, ...);
-ssize_t __real_write(int fd, const void *data, size_t len);
-int __real_unlinkat(int dirfd, const char *path, int flags);
 int __real_symlinkat(const char *to, int dirfd, const char *path);
-
-static atomic_uint calls, fail_at;
-static atomic_bool armed;
-static const char *failed_call;
-
-static bool
-due(const char *call)
-{
-	if (!atomic_load(&armed) ||
-	    atomic_fetch_add(&calls, 1) + 1 != atomic_load(&fail_at))
-		return false;
-	failed_call = call;
-	errno = EIO;
-	return true;
-}
-
-ssize_t
-__wrap_pwrite64(int fd, const void *data, size_t len, off_t offset)
-{
-	return due("pwrite") ? -1 : __real_pwrite64(fd, data, len, offset);
-}
-
-int
-__wrap_ftruncate64(int fd, off_t len)
-{
-	return due("ftruncate") ? -1 : __real_ftruncate64(fd, len);
-}
 
 int
 __wrap_fchmod(int fd, mode_t mode)
 {
-	return due("fchmod") ? -1 : __real_fchmod(fd, mode);
+	return faults_due("fchmod") ? -1 : __real_fchmod(fd, mode);
 }
 
 int
 __wrap_fsync(int fd)
 {
 	(void)fd; /* nothing here survives the test: no time for the disk */
-	return due("fsync") ? -1 : 0;
+	return faults_due("fsync") ? -1 : 0;
 }
 
 int
 __wrap_syncfs(int fd)
 {
 	(void)fd;
-	return due("syncfs") ? -1 : 0;
-}
-
-int
-__wrap_renameat(int od, const char *o, int nd, const char *n)
-{
-	return due("renameat") ? -1 : __real_renameat(od, o, nd, n);
-}
-
-int
-__wrap_renameat2(
-    int od, const char *o, int nd, const char *n, unsigned int flags)
-{
-	return due("renameat2") ? -1 : __real_renameat2(od, o, nd, n, flags);
-}
-
-int
-__wrap_mkdirat(int dirfd, const char *path, mode_t mode)
-{
-	return due("mkdirat") ? -1 : __real_mkdirat(dirfd, path, mode);
-}
-
-int
-__wrap_openat64(int dirfd, const char *path, int flags, ...)
-{
-	va_list ap;
-	mode_t mode = 0;
-
-	if ((flags & O_CREAT) != 0) {
-		va_start(ap, flags);
-		mode = va_arg(ap, mode_t);
-		va_end(ap);
-	}
-	return due("openat") ? -1 : __real_openat64(dirfd, path, flags, mode);
-}
-
-ssize_t
-__wrap_write(int fd, const void *data, size_t len)
-{
-	/* Not what the test itself prints. */
-	return fd > 2 && due("write") ? -1 : __real_write(fd, data, len);
-}
-
-int
-__wrap_unlinkat(int dirfd, const char *path, int flags)
-{
-	return due("unlinkat") ? -1 : __real_unlinkat(dirfd, path, flags);
+	return faults_due("syncfs") ? -1 : 0;
 }
 
 int
 __wrap_symlinkat(const char *to, int dirfd, const char *path)
 {
-	return due("symlinkat") ? -1 : __real_symlinkat(to, dirfd, path);
+	return faults_due("symlinkat") ? -1 : __real_symlinkat(to, dirfd, path);
 }
 
 /* ---- a backup ---- */
@@ -419,27 +337,26 @@ fail_nth(unsigned int n, bool delta)
 {
 	struct restore_result r;
 	struct err e = ERR_INIT, e2 = ERR_INIT;
+	bool more;
 	int rc;
 
 	if (delta)
 		spoil("faulty");
-	atomic_store(&calls, 0);
-	atomic_store(&fail_at, n);
-	atomic_store(&armed, true);
+	faults_arm(n);
 	rc = restore("faulty", delta, &r, &e);
-	atomic_store(&armed, false);
+	more = faults_disarm();
 	if (rc == 0 && !is_whole("faulty"))
 		(void)tap_ok(false, "call %u (%s): success, but not whole", n,
-		    failed_call);
+		    faults.failed_call);
 	/* It may start as it was, or when all is there. */
 	if (rc == -1 && is_there("faulty", PLACE_CONTROL) &&
 	    !(delta && is_spoiled("faulty")) && !is_whole("faulty"))
 		(void)tap_ok(false, "call %u (%s): a server would start: %s", n,
-		    failed_call, e.text);
+		    faults.failed_call, e.text);
 	if (restore("faulty", true, &r, &e2) == -1 || !is_whole("faulty"))
 		(void)tap_ok(false, "call %u (%s): not completed: %s / %s", n,
-		    failed_call, e.text, e2.text);
-	return atomic_load(&calls) >= n;
+		    faults.failed_call, e.text, e2.text);
+	return more;
 }
 
 static void
@@ -546,6 +463,7 @@ main(void)
 	int dir = scratch_enter();
 	const struct passwd *pw = getpwuid(geteuid());
 
+	faults.error = EIO;
 	log_setup(LOG_PEOPLE, LOG_LEVEL_ERROR);
 	(void)snprintf(owner, sizeof(owner), "%s", pw->pw_name);
 	(void)snprintf(tablespace_map, sizeof(tablespace_map), "16400=%s/ts",

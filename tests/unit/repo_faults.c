@@ -5,110 +5,12 @@
  * fail for WAL is in repo_wal_faults.c.
  */
 
-#include <errno.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-
 #include "base/mem.h"
 #include "repo/intake.h"
 #include "repo_scratch.h"
 
-int __real_fsync(int fd);
-int __real_fdatasync(int fd);
-ssize_t __real_write(int fd, const void *data, size_t len);
-ssize_t __real_pwrite64(int fd, const void *data, size_t len, off_t offset);
-int __real_openat64(int dirfd, const char *path, int flags, ...);
-int __real_renameat(int od, const char *o, int nd, const char *n);
-int __real_renameat2(
-    int od, const char *o, int nd, const char *n, unsigned int flags);
-int __real_mkdirat(int dirfd, const char *path, mode_t mode);
-int __real_ftruncate64(int fd, off_t len);
-
-static atomic_uint calls; /* the writer's and its helper's threads call, too */
-static unsigned int fail_at;
-static atomic_bool armed;
-static const char *failed_call;
-static bool for_ever; /* all calls from that one on */
-
-static bool
-due(const char *call)
-{
-	unsigned int n;
-
-	if (!atomic_load(&armed))
-		return false;
-	n = atomic_fetch_add(&calls, 1) + 1;
-	if (n != fail_at && !(for_ever && n > fail_at))
-		return false;
-	if (n == fail_at)
-		failed_call = call;
-	errno = ENOSPC;
-	return true;
-}
-
-int
-__wrap_fsync(int fd)
-{
-	return due("fsync") ? -1 : __real_fsync(fd);
-}
-
-int
-__wrap_fdatasync(int fd)
-{
-	return due("fdatasync") ? -1 : __real_fdatasync(fd);
-}
-
-ssize_t
-__wrap_write(int fd, const void *data, size_t len)
-{
-	return due("write") ? -1 : __real_write(fd, data, len);
-}
-
-ssize_t
-__wrap_pwrite64(int fd, const void *data, size_t len, off_t offset)
-{
-	return due("pwrite") ? -1 : __real_pwrite64(fd, data, len, offset);
-}
-
-/* Files that are only read do not count. */
-int
-__wrap_openat64(int dirfd, const char *path, int flags, ...)
-{
-	mode_t mode;
-	va_list ap;
-
-	va_start(ap, flags);
-	mode = va_arg(ap, mode_t);
-	va_end(ap);
-	if ((flags & (O_CREAT | O_DIRECTORY)) != 0 && due("openat"))
-		return -1;
-	return __real_openat64(dirfd, path, flags, mode);
-}
-
-int
-__wrap_renameat(int od, const char *o, int nd, const char *n)
-{
-	return due("renameat") ? -1 : __real_renameat(od, o, nd, n);
-}
-
-int
-__wrap_renameat2(
-    int od, const char *o, int nd, const char *n, unsigned int flags)
-{
-	return due("renameat2") ? -1 : __real_renameat2(od, o, nd, n, flags);
-}
-
-int
-__wrap_mkdirat(int dirfd, const char *path, mode_t mode)
-{
-	return due("mkdirat") ? -1 : __real_mkdirat(dirfd, path, mode);
-}
-
-int
-__wrap_ftruncate64(int fd, off_t len)
-{
-	return due("ftruncate") ? -1 : __real_ftruncate64(fd, len);
-}
+#define FAULTS (FAULTS_STORE & ~FAULT_UNLINKAT)
+#include "unit/faults.h"
 
 /* ---- a backup of a few files ---- */
 
@@ -272,28 +174,24 @@ check_every_call(const char *what)
 
 		forget_all();
 		root_init(&again);
-		failed_call = "nothing";
-		fail_at = n;
-		atomic_store(&calls, 0);
-		atomic_store(&armed, true);
+		faults_arm(n);
 		rc = back_up(ID, NULL, &r, &e);
-		atomic_store(&armed, false);
-		if (atomic_load(&calls) < n)
+		if (!faults_disarm())
 			break; /* every call has had its turn */
 		failures += rc == -1;
 		tap_ok(rc == 0 || (e.kind == ERR_IO && e.sys_errno == ENOSPC),
-		    "%s: %s fails: %s", what, failed_call, e.text);
+		    "%s: %s fails: %s", what, faults.failed_call, e.text);
 		/* A root whose folder could not be flushed may be there. */
 		tap_ok(rc == 0 ? is_whole(ID, &e)
 			       : is_absent(ID) || is_whole(ID, &e),
 		    "%s: %s: the backup is whole or not there: %s", what,
-		    failed_call, e.text);
+		    faults.failed_call, e.text);
 		tap_u64(half_packs(), 0, "no pack is half");
 		err_clear(&e);
 		tap_ok(back_up(AGAIN_ID, ID, &again, &e) == 0 &&
 			is_whole(AGAIN_ID, &e),
-		    "%s: %s: the next one succeeds: %s", what, failed_call,
-		    e.text);
+		    "%s: %s: the next one succeeds: %s", what,
+		    faults.failed_call, e.text);
 	}
 	tap_ok(rc == 0, "%s: with no failure it succeeds", what);
 	tap_ok(
@@ -306,11 +204,12 @@ main(void)
 	size_t i;
 
 	repo_scratch_init(&s);
+	faults.spare_reads = true;
 	data = mem_alloc(FILE_BYTES + 8192 * FILES);
 	for (i = 0; i < FILE_BYTES + 8192 * FILES; i++)
 		data[i] = (uint8_t)(i * 2654435761u >> 13);
 	check_every_call("once");
-	for_ever = true;
+	faults.for_ever = true;
 	check_every_call("from then on");
 	free(data);
 	repo_scratch_fini(&s);
