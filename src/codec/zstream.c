@@ -7,6 +7,7 @@
 #include "base/mem.h"
 
 #define WINDOW_LOG  22 /* 4 MiB: WAL resembles what was written just before */
+#define MIN_MATCH   5  /* records repeat little more than a header's fields */
 #define PIECE_BYTES ((size_t)128 << 10)
 
 struct zdeflate {
@@ -41,6 +42,7 @@ zdeflate_new(int level)
 	    ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_compressionLevel, level));
 	(void)must(
 	    ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_windowLog, WINDOW_LOG));
+	(void)must(ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_minMatch, MIN_MATCH));
 	return z;
 }
 

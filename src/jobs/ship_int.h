@@ -71,6 +71,9 @@ struct ship_wal {
 	/* Where bytes are read from: */
 	char segment[WAL_NAME_BYTES];
 	int open_fd;
+	uint64_t looked_lsn; /* where lsn was when looked for gaps ... */
+	int64_t looked_us;   /* ... and when it had moved, or all was seen */
+	int64_t dry_us;	     /* when there was nothing more to read */
 	struct walstored *stored;
 	uint8_t *piece;
 };

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -18,10 +19,14 @@
 #include "jobs/ship_int.h"
 #include "repo/waltail.h"
 
-#define PIECE_BYTES  ((size_t)256 << 10)
-#define OUT_BYTES    ((size_t)1 << 20) /* read ahead of the link */
-#define AGAIN_US     (2 * CLOCK_SECOND_US)
-#define STREAM_LEVEL 3
+#define PIECE_BYTES ((size_t)256 << 10)
+#define OUT_BYTES   ((size_t)1 << 20) /* read ahead of the link */
+#define AGAIN_US    (2 * CLOCK_SECOND_US)
+#define GAP_US	    (5 * CLOCK_SECOND_US)
+#define GATHER_US   (CLOCK_SECOND_US / 30)
+/* With small matches it makes WAL no larger than 3 does, and its tables stay in
+ * a processor's cache beside a busy server's. */
+#define STREAM_LEVEL 1
 
 static void
 close_source(struct ship_wal *w)
@@ -47,6 +52,16 @@ ship_wal_reset(struct ship *s)
 
 /* ---- reading ---- */
 
+/* Is what w->open_fd reads still the open segment, with more to come? */
+static bool
+is_open(const struct ship_wal *w, uint32_t segment_bytes)
+{
+	struct stat st;
+
+	return w->open_fd != -1 && fstat(w->open_fd, &st) == 0 &&
+	    st.st_nlink > 0 && st.st_size < (off_t)segment_bytes;
+}
+
 /* What is here at w->lsn: the open file first, as it becomes the stored one. */
 static int
 open_source(struct ship *s, struct err *e)
@@ -61,20 +76,16 @@ open_source(struct ship *s, struct err *e)
 		close_source(w);
 		(void)strcpy(w->segment, name);
 	}
+	if (w->stored != NULL || is_open(w, l->facts.segment_bytes))
+		return 0;
+	if (w->open_fd != -1)
+		(void)close(steal_fd(&w->open_fd));
+	w->stored = walstored_open(l, walstored_key(l, name, key), e);
 	if (w->stored != NULL)
 		return 0;
-	w->stored = walstored_open(l, walstored_key(l, name, key), e);
-	if (w->stored != NULL) {
-		if (w->open_fd != -1)
-			(void)close(w->open_fd);
-		w->open_fd = -1;
-		return 0;
-	}
 	if (e->kind != ERR_NOT_FOUND)
 		return -1;
 	err_clear(e);
-	if (w->open_fd != -1)
-		return 0;
 	path = file_join(store_local_path(repo_store(l->repo)),
 	    lineage_key(l, key, WAL_OPEN_FOLDER "/%s", name));
 	w->open_fd = file_open_at(AT_FDCWD, path, O_RDONLY, 0, e);
@@ -152,6 +163,16 @@ window_open(const struct ship_wal *w)
 	return w->out_offset + w->out.len < w->consumed + ACCEPT_WAL_WINDOW;
 }
 
+/* All was read a moment ago: what comes then goes out together, unless commits
+ * wait for it.  Each piece has its price, here, on the line and in the peer's
+ * answers. */
+static bool
+gathers(const struct ship *s)
+{
+	return s->cluster->wal_ack != WAL_ACK_REMOTE &&
+	    clock_boot_us() - s->wal.dry_us < GATHER_US;
+}
+
 static void
 drop_sent(struct ship_wal *w)
 {
@@ -185,12 +206,15 @@ ship_wal_fill(struct ship *s, struct err *e)
 
 	if (w->state != WAL_FLOWS)
 		return 0;
-	while (w->out.len - w->out_at < OUT_BYTES && window_open(w)) {
+	while (w->out.len - w->out_at < OUT_BYTES && window_open(w) &&
+	    !gathers(s)) {
 		n = read_piece(s, e);
 		if (n == -1)
 			return -1;
-		if (n == 0)
+		if (n == 0) {
+			w->dry_us = clock_boot_us();
 			break;
+		}
 		drop_sent(w);
 		before = w->out.len;
 		zdeflate_put(w->deflate, w->piece, (size_t)n, &w->out);
@@ -319,6 +343,23 @@ look_for_end(struct ship *s, struct err *e)
 	return 0;
 }
 
+/* Is the open segment being sent as it grows?  Then nothing is missing, and to
+ * find out where all WAL here ends would be to check that segment again. */
+static bool
+follows_open(struct ship_wal *w, int64_t now_us)
+{
+	bool moved = w->lsn != w->looked_lsn;
+
+	if (w->open_fd == -1 || (!moved && now_us - w->looked_us >= GAP_US)) {
+		w->looked_us = now_us;
+		return false;
+	}
+	if (moved)
+		w->looked_us = now_us;
+	w->looked_lsn = w->lsn;
+	return true;
+}
+
 /* The peer wants what is not here any more: from where there is some again. */
 static int
 check_gap(struct ship *s, struct err *e)
@@ -367,7 +408,7 @@ ship_wal_scan(struct ship *s, int64_t now_us, struct err *e)
 		if (n == 0)
 			w->end_lsn = w->lsn;
 	}
-	return check_gap(s, e);
+	return follows_open(w, now_us) ? 0 : check_gap(s, e);
 }
 
 /* ---- what the peer says ---- */

@@ -638,7 +638,7 @@ static void
 send_wrong_wal(struct bad *b, uint64_t body, const uint8_t *plain, size_t len)
 {
 	AUTO_BUF struct buf out = BUF_INIT;
-	struct zdeflate *z = zdeflate_new(3);
+	struct zdeflate *z = zdeflate_new(1);
 
 	zdeflate_put(z, plain, len, &out);
 	zdeflate_free(z);
