@@ -86,10 +86,10 @@ my $order = $tokyo->state . '/site/main.order';
 Kura::write_file("$order.new", '{"id":"astray","order":"switchover","to":"tokyo"}');
 rename("$order.new", $order);
 $r->wait_for('the end of the order', sub {
-	my $o = $r->role('tokyo')->{now}{order} // {};
+	my $o = $r->now('tokyo', 'order') // {};
 	return $o->{id} eq 'astray' && $o->{state} ne 'running';
 });
-is($r->role('tokyo')->{now}{order}{state}, 'refused',
+is($r->now('tokyo', 'order')->{state}, 'refused',
 	'an order for other roles than these is refused');
 
 $r->isolate('osaka');

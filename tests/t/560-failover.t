@@ -18,7 +18,7 @@ plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
 my $r = Kura::Roles->new(major => $major);
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
-is($r->role('tokyo')->{held}, $r->role('osaka')->{now}{number},
+is($r->role('tokyo')->{held}, $r->now('osaka', 'number'),
 	'both sites know the first term');
 $tokyo->pgkura_ok('the primary may start', 'may-start', 'main');
 $osaka->pgkura_fails('the standby may not', 1, qr/not the primary/,

@@ -47,7 +47,7 @@ sub goes
 	});
 	ok(1, "$how: what is written at the new one comes to it");
 	$r->wait_for('the end of the hand-over', sub {
-		($r->role($to)->{now}{handover} // '') eq 'none'
+		($r->now($to, 'handover') // '') eq 'none'
 	});
 	return;
 }

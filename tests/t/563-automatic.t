@@ -20,8 +20,7 @@ my $r = Kura::Roles->new(major => $major, witness => 1,
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
 $r->wait_role('nagoya', 'witness');
-$r->wait_for('a lease',
-	sub { ($r->role('tokyo')->{now}{lease_left_us} // 0) > 0 });
+$r->wait_lease('tokyo');
 ok(1, 'the primary has a lease');
 $tokyo->pgkura_ok('with which its server may start', 'may-start', 'main');
 
@@ -29,7 +28,7 @@ $tokyo->pgkura_ok('with which its server may start', 'may-start', 'main');
 
 $r->isolate('osaka');
 $r->wait_for('osaka alone', sub {
-	($r->role('osaka')->{now}{state} // '') =~ /alarm|hold|taking/
+	($r->now('osaka', 'state') // '') =~ /alarm|hold|taking/
 });
 $r->insert($r->primary) for 1 .. 5;
 ok(!$r->writes('osaka'), 'PA20: a standby that is alone promotes nothing');
@@ -60,8 +59,7 @@ $r->wait_promotable('tokyo');
 
 # ---- PA16, PA21, PA23: the primary is cut off, and lives ----
 
-$r->wait_for('osaka with a lease',
-	sub { ($r->role('osaka')->{now}{lease_left_us} // 0) > 0 });
+$r->wait_lease('osaka');
 $r->insert($r->standby) for 1 .. 5;
 $r->wait_there('osaka', 'tokyo');
 $r->isolate('osaka');

@@ -25,7 +25,7 @@ sub wait_watch
 	my ($verdict, $what) = @_;
 
 	$r->wait_for("server $verdict",
-		sub { ($r->role('tokyo')->{now}{server} // '') eq $verdict });
+		sub { ($r->now('tokyo', 'server') // '') eq $verdict });
 	return ok(1, $what);
 }
 
@@ -124,7 +124,7 @@ for (1 .. 20_000) {
 ok($startup, 'RK6: recovery is under way, and takes long');
 wait_watch('starting', 'RK6: a server that recovers counts as starting');
 sleep 6;	# twelve looks of 200 ms, three times
-is($r->role('tokyo')->{now}{server}, 'starting', 'RK6: however long it takes');
+is($r->now('tokyo', 'server'), 'starting', 'RK6: however long it takes');
 is(() = $r->events('tokyo') =~ /local_recovery:/g, $attempts + 1,
 	'RK6: and nobody starts it a second time');
 no_failover('RK6');
@@ -153,8 +153,8 @@ ok(Kura::wait_until(sub {
 	push @crowd, $server->psql_spawn('SELECT pg_sleep(600)');
 	return 0;
 }, 60), 'RK8: the server has no connection left');
-isnt($r->role('tokyo')->{now}{server}, 'dead', 'that is no death');
-isnt($r->role('tokyo')->{now}{server}, 'down', 'nor a crash');
+isnt($r->now('tokyo', 'server'), 'dead', 'that is no death');
+isnt($r->now('tokyo', 'server'), 'down', 'nor a crash');
 no_failover('RK8');
 $_->kill('KILL') for @crowd;
 wait_watch('alive', 'and is over');
@@ -168,7 +168,7 @@ wait_watch('maintenance', 'in maintenance a killed server is left alone');
 ok(!$server->running, 'it is not started');
 $r->sites->kill9('tokyo');
 sleep 3;
-is($r->role('osaka')->{now}{state}, 'maintenance',
+is($r->now('osaka', 'state'), 'maintenance',
 	'the standby still knows when the site is silent');
 no_failover('maintenance');
 $r->sites->start_daemon('tokyo');

@@ -104,7 +104,7 @@ subtest 'a hook is the fence; the hold is canceled' => sub {
 	$r->wait_there;
 	$r->lose('tokyo');
 	$r->wait_state('osaka', 'hold');
-	cmp_ok($r->role('osaka')->{now}{hold_left_us}, '>', 0,
+	cmp_ok($r->now('osaka', 'hold_left_us'), '>', 0,
 		'the time that is left is shown');
 	$osaka->pgkura_ok('HD3: it is canceled', 'failover', 'main', '--cancel');
 	$r->wait_state('osaka', 'canceled');

@@ -143,9 +143,9 @@ $r->wait_for('tokyo to know of the stop', sub {
 });
 $r->sites->stop('osaka');
 $r->wait_for('silence', sub {
-	($r->role('tokyo')->{now}{command} // '') =~ /failover/
+	($r->now('tokyo', 'command') // '') =~ /failover/
 });
-is($r->role('tokyo')->{now}{state}, 'maintenance',
+is($r->now('tokyo', 'state'), 'maintenance',
 	'OP2: a stop that was announced is no death');
 $tokyo->pgkura_ok('OP2: the other site takes over by order', 'failover', 'main',
 	'--allow-data-loss=all', '--yes');

@@ -21,12 +21,8 @@ my $r = Kura::Roles->new(major => $major, witness => 1,
 		lease => '12s' });
 
 $r->wait_role('nagoya', 'witness');
-$r->wait_for('a lease',
-	sub { ($r->role('tokyo')->{now}{lease_left_us} // 0) > 0 });
-$r->wait_for('a proof of the fence at both sites', sub {
-	my $now = $r->role('osaka')->{now};
-	return $now->{fence_proved} && $now->{peer_fence_proved};
-});
+$r->wait_lease('tokyo');
+$r->wait_proof;
 
 # ---- PB1: all processors are busy ----
 

@@ -20,17 +20,10 @@ my $r = Kura::Roles->new(major => $major, witness => 1,
 		failover_backoff => '0s' });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
-sub now_of
-{
-	my ($site, $name) = @_;
-
-	return $r->role($site)->{now}{$name};
-}
-
-$r->wait_for('a lease', sub { (now_of('tokyo', 'lease_left_us') // 0) > 0 });
+$r->wait_lease('tokyo');
 $r->wait_for('a proof at both sites', sub {
-	now_of('tokyo', 'fence_proved') && now_of('osaka', 'fence_proved')
-	    && now_of('osaka', 'peer_fence_proved')
+	$r->now('tokyo', 'fence_proved') && $r->now('osaka', 'fence_proved')
+	    && $r->now('osaka', 'peer_fence_proved')
 });
 for my $site ($tokyo, $osaka) {
 	my (undef, $out) = $site->pgkura('check', 'main');
@@ -50,7 +43,7 @@ $r->wait_for('a new watchdog', sub {
 	my @now = $r->watchdogs('tokyo');
 	return @now == 1 && $now[0] != $dog;
 });
-$r->wait_for('a proof again', sub { now_of('tokyo', 'fence_proved') });
+$r->wait_for('a proof again', sub { $r->now('tokyo', 'fence_proved') });
 ($dog) = $r->watchdogs('tokyo');
 kill('STOP', $dog);
 $r->told('tokyo', qr/watchdog_silent/, 'one that hangs is seen');
@@ -58,14 +51,14 @@ $r->wait_for('a new watchdog', sub {
 	my @now = $r->watchdogs('tokyo');
 	return @now == 1 && $now[0] != $dog;
 });
-$r->wait_for('a proof again', sub { now_of('tokyo', 'fence_proved')
-	&& now_of('osaka', 'peer_fence_proved') });
+$r->wait_for('a proof again', sub { $r->now('tokyo', 'fence_proved')
+	&& $r->now('osaka', 'peer_fence_proved') });
 ok($w->wait_for('tokyo'), 'the primary writes on');
 
 # ---- pgkurad hangs, with all that it has started ----
 
 $r->wait_there;
-$r->wait_for('a lease', sub { (now_of('tokyo', 'lease_left_us') // 0) > 0 });
+$r->wait_lease('tokyo');
 my @daemon = $r->processes('tokyo');
 
 $w->begin;

@@ -28,7 +28,7 @@ sub pair
 		fence_hook => "$dir/fence", failover_backoff => '0s', @_ });
 
 	$pair->wait_for('a proof of the fence',
-		sub { $pair->role('osaka')->{now}{fence_proved} });
+		sub { $pair->now('osaka', 'fence_proved') });
 	return $pair;
 }
 
@@ -51,7 +51,7 @@ kill('STOP', $receiver);
 $r->insert($r->primary);
 my $order = Kura::spawn($tokyo->words('switchover', 'main', '--to=osaka', '--yes'));
 $r->wait_for('a switchover under way',
-	sub { ($r->role('tokyo')->{now}{handover} // '') eq 'announced' });
+	sub { ($r->now('tokyo', 'handover') // '') eq 'announced' });
 $osaka->pgkura_fails('it is not aborted by the one that takes', 1,
 	qr/abort it there/, 'switchover', 'main', '--abort');
 my $abort = Kura::spawn($tokyo->words('switchover', 'main', '--abort'));
@@ -68,7 +68,7 @@ like($order->err, qr/another order has taken the place/,
 $r->wait_server('tokyo');
 $r->one_writer('after the abort');
 is($r->role('tokyo')->{role}, 'primary', 'the primary is the primary');
-is($r->role('tokyo')->{now}{handover}, 'none', 'and nothing is under way');
+is($r->now('tokyo', 'handover'), 'none', 'and nothing is under way');
 is($r->rows($r->primary), '6 of 6', 'it has all');
 $r->told('tokyo', qr/switchover_aborted/, 'there is an event');
 unlike($r->events('osaka'), qr/switchover_taking/, 'the other took nothing');
@@ -82,10 +82,10 @@ $r->wait_there;
     grep { $_->{duty} eq 'receive' } @{ $r->status('tokyo')->{duties} };
 kill('STOP', $receiver);
 $r->wait_for('a loss above the limit',
-	sub { ($r->role('osaka')->{now}{rpo_us} // 0) > 7_000_000 });
+	sub { ($r->now('osaka', 'rpo_us') // 0) > 7_000_000 });
 $r->isolate('tokyo');
 $r->wait_state('osaka', 'alarm');
-like($r->role('osaka')->{now}{reason}, qr/more would be lost than is allowed/,
+like($r->now('osaka', 'reason'), qr/more would be lost than is allowed/,
 	'rpo_limit: more than that is at stake when contact is lost');
 $osaka->pgkura_fails('confirm does not go beyond it', 1,
 	qr/more would be lost than is allowed/, 'failover', 'main', '--confirm');
@@ -96,7 +96,7 @@ $r->join_again('tokyo');
 $r->wait_state('osaka', 'normal');
 $r->wait_there;
 $r->wait_for('a small loss',
-	sub { ($r->role('osaka')->{now}{rpo_us} // 1e9) < 3_000_000 });
+	sub { ($r->now('osaka', 'rpo_us') // 1e9) < 3_000_000 });
 
 # ---- confirm, and a hook that works ----
 

@@ -84,7 +84,7 @@ sub wait_watch
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return ok(Kura::wait_until(sub {
-		($r->role('tokyo')->{now}{server} // '') eq $verdict }, 90), $what)
+		($r->now('tokyo', 'server') // '') eq $verdict }, 90), $what)
 	    || diag($r->events('tokyo'));
 }
 

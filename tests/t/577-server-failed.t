@@ -39,13 +39,6 @@ sub mend
 	return;
 }
 
-sub now_of
-{
-	my ($r, $site, $name) = @_;
-
-	return $r->role($site)->{now}{$name} // '';
-}
-
 # Longer than three attempts: nothing may come of it, so there is nothing to wait
 # for.
 sub no_switch
@@ -66,23 +59,20 @@ subtest 'server_failed = failover' => sub {
 	my ($tokyo, $server) = ($r->site('tokyo'), $r->primary);
 
 	$r->wait_role('nagoya', 'witness');
-	$r->wait_for('a proof of the fence at both sites', sub {
-		now_of($r, 'osaka', 'fence_proved')
-		    && now_of($r, 'osaka', 'peer_fence_proved');
-	});
+	$r->wait_proof;
 	$tokyo->pgkura('check', 'main');
 
 	# ---- what is no death ----
 
 	$server->pg_ctl('-w', '-m', 'fast', 'stop');
 	$r->wait_for('a clean stop',
-		sub { now_of($r, 'tokyo', 'server') eq 'stopped' });
+		sub { ($r->now('tokyo', 'server') // '') eq 'stopped' });
 	break_it($server);
 	no_switch($r, 'OP6: stopped by its administrator');
 	mend($server);
 	$server->start;
 	$r->wait_for('its start',
-		sub { now_of($r, 'tokyo', 'server') eq 'alive' });
+		sub { ($r->now('tokyo', 'server') // '') eq 'alive' });
 	$tokyo->pgkura_ok('maintenance begins', 'maintenance', 'main', 'on');
 	break_it($server);
 	$server->kill9;
@@ -148,8 +138,8 @@ subtest 'by default an operator decides' => sub {
 	$r->primary->kill9;
 	$r->wait_state('osaka', 'server dead');
 	no_switch($r, 'HD4');
-	is(now_of($r, 'tokyo', 'server'), 'dead', 'HD4: the server stays down');
-	like(now_of($r, 'osaka', 'command'), qr/^pgkura failover main/,
+	is($r->now('tokyo', 'server'), 'dead', 'HD4: the server stays down');
+	like($r->now('osaka', 'command'), qr/^pgkura failover main/,
 		'HD4: with one command');
 	$r->site('osaka')->pgkura_ok('HD4: which promotes', 'failover', 'main',
 		'--allow-data-loss=all', '--yes');
@@ -173,7 +163,7 @@ subtest 'with a hook that is not proved, and one that is' => sub {
 	break_it($r->primary);
 	$r->primary->kill9;
 	$r->wait_state('osaka', 'server dead');
-	$r->wait_for('why', sub { now_of($r, 'osaka', 'reason') =~ /not proved/ });
+	$r->wait_for('why', sub { ($r->now('osaka', 'reason') // '') =~ /not proved/ });
 	no_switch($r, 'HH4: the fence is not proved');
 	ok(!-e "$dir/fenced", 'HH4: and the hook is left alone');
 	Kura::write_file("$dir/fence", "#!/bin/sh\n"

@@ -21,21 +21,6 @@ my $r = Kura::Roles->new(major => $major, witness => 1,
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 my $server = $r->primary;
 
-sub now_of
-{
-	my ($site, $name) = @_;
-
-	return $r->role($site)->{now}{$name};
-}
-
-sub wait_lease
-{
-	my ($what) = @_;
-
-	$r->wait_for($what, sub { (now_of('tokyo', 'lease_left_us') // 0) > 0 });
-	return ok(1, $what);
-}
-
 # Longer than the lease, and than all that follows it.  Nothing may come of it, so
 # there is nothing to wait for.
 sub goes_on
@@ -49,10 +34,8 @@ sub goes_on
 }
 
 $r->wait_role('nagoya', 'witness');
-wait_lease('the primary has a lease');
-$r->wait_for('a proof of the fence at both sites', sub {
-	now_of('osaka', 'fence_proved') && now_of('osaka', 'peer_fence_proved');
-});
+$r->wait_lease('tokyo');
+$r->wait_proof;
 $r->insert($server) for 1 .. 3;
 my $pid = $server->running;
 
@@ -60,13 +43,13 @@ my $pid = $server->running;
 
 like($tokyo->pgkura_ok('maintenance begins', 'maintenance', 'main', 'on'),
 	qr/pgkurad may be stopped/, 'it says that pgkurad may be stopped');
-ok(now_of('tokyo', 'lease_free'), 'the lease has no end');
+ok($r->now('tokyo', 'lease_free'), 'the lease has no end');
 $tokyo->pgkura_fails('no switchover in maintenance', 1, qr/maintenance is on/,
 	'switchover', 'main', '--to=osaka', '--yes');
 $r->sites->stop('tokyo');
 goes_on('OP5: pgkurad is stopped', $pid);
 is($r->role('osaka')->{role}, 'standby', 'OP5: nobody takes over');
-is(now_of('osaka', 'state'), 'maintenance', 'OP5: silence means nothing');
+is($r->now('osaka', 'state'), 'maintenance', 'OP5: silence means nothing');
 $tokyo->pgkura_ok('OP5: its server may start', 'may-start', 'main');
 $osaka->pgkura_fails('OP5: an operator has to say that it is off', 1,
 	qr/in maintenance .* may write.*--force/s, 'failover', 'main',
@@ -81,7 +64,7 @@ for my $name (qw(osaka nagoya)) {
 }
 $r->sites->start_daemon('tokyo');
 $r->wait_role('tokyo', 'primary');
-ok(now_of('tokyo', 'lease_free'), 'pgkurad knows it again');
+ok($r->now('tokyo', 'lease_free'), 'pgkurad knows it again');
 is($server->running, $pid, 'OP5: the start of pgkurad does nothing to it');
 $r->sites->kill9('tokyo');
 kill('KILL', $r->watchdogs('tokyo'));
@@ -92,17 +75,15 @@ ok(!$r->writes('osaka'), 'OP5: nothing is promoted by those that were started an
 
 $r->sites->start_daemon('tokyo');
 $r->sites->wait_link('tokyo', 'osaka');
-$r->wait_for('a watchdog', sub { now_of('tokyo', 'fence_proved') });
+$r->wait_for('a watchdog', sub { $r->now('tokyo', 'fence_proved') });
 $tokyo->pgkura_ok('maintenance ends', 'maintenance', 'main', 'off');
-ok(!now_of('tokyo', 'lease_free'), 'the lease has an end');
-wait_lease('which is held again');
+ok(!$r->now('tokyo', 'lease_free'), 'the lease has an end');
+$r->wait_lease('tokyo');
 is($server->running, $pid, 'it is the same server all the while')
     or diag($r->events('tokyo'));
 $r->wait_state('osaka', 'normal');
 $r->wait_there;
-$r->wait_for('a proof of the fence at both sites', sub {
-	now_of('osaka', 'fence_proved') && now_of('osaka', 'peer_fence_proved');
-});
+$r->wait_proof;
 my @daemon = $r->processes('tokyo');
 kill('STOP', @daemon);
 $r->wait_with_one_writer('one that hangs is fenced again, and the other takes over',
@@ -114,16 +95,16 @@ $r->wait_role('tokyo', 'standby');
 
 # ---- nobody is there to give a lease ----
 
-$r->wait_for('osaka with a lease', sub { (now_of('osaka', 'lease_left_us') // 0) > 0 });
+$r->wait_lease('osaka');
 $r->wait_for('maintenance at the other site',
 	sub { ($osaka->pgkura('maintenance', 'main', 'on'))[0] == 0 });
 $r->sites->stop($_) for qw(tokyo nagoya);
 $r->wait_for('silence of both', sub {
-	!grep { $_->{heard_ago_us} < 3_000_000 } @{ now_of('osaka', 'sites') };
+	!grep { $_->{heard_ago_us} < 3_000_000 } @{ $r->now('osaka', 'sites') };
 });
 $osaka->pgkura_fails('it does not end while nobody gives a lease', 75,
 	qr/maintenance stays on/, 'maintenance', 'main', 'off');
-ok(now_of('osaka', 'lease_free'), 'so the lease has no end');
+ok($r->now('osaka', 'lease_free'), 'so the lease has no end');
 ok($r->writes('osaka'), 'and the server goes on');
 $r->sites->stop('osaka');
 ok($r->writes('osaka'), 'OP5: pgkurad is stopped there, too');

@@ -111,6 +111,14 @@ sub role
 	return JSON::PP::decode_json($out);
 }
 
+# One value of what the rule of that site shows now; undef: none.
+sub now
+{
+	my ($self, $name, $key) = @_;
+
+	return $self->role($name)->{now}{$key};
+}
+
 sub events
 {
 	my ($self, $name) = @_;
@@ -144,6 +152,26 @@ sub wait_role
 
 	return $self->wait_for("role $role at $name",
 		sub { ($self->role($name)->{role} // '') eq $role });
+}
+
+sub wait_lease
+{
+	my ($self, $name) = @_;
+
+	return $self->wait_for("$name with a lease",
+		sub { ($self->now($name, 'lease_left_us') // 0) > 0 });
+}
+
+# The standby may take over by itself.
+sub wait_proof
+{
+	my ($self) = @_;
+
+	return $self->wait_for('a proof of the fence at both sites', sub {
+		my $now = $self->role('osaka')->{now};
+
+		return $now->{fence_proved} && $now->{peer_fence_proved};
+	});
 }
 
 sub wait_state
