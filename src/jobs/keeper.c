@@ -1,19 +1,19 @@
-#include "jobs/keeper.h"
+/*
+ * keeper: what is offered, what comes, and what becomes of it.
+ */
+
+#include "jobs/keeper_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/queue.h"
 #include "base/strmap.h"
 #include "jobs/heal_commit.h"
 #include "jobs/keeper_commit.h"
-#include "repo/objects.h"
-#include "store/store.h"
 
 /* After so many bytes what came is synced and noted. */
 #define NOTE_BYTES  ((uint64_t)16 << 20)
@@ -21,27 +21,6 @@
 #define QUEUE_ITEMS 4096
 /* Of one body, apart from each other: lanes are not so far apart. */
 #define RANGES_MAX 8192
-
-/* What is there of a body: [from, to) of its bytes. */
-struct range {
-	uint64_t from, to;
-};
-
-struct body {
-	struct body *next;
-	uint64_t number;
-	char name[STORE_KEY_BYTES];
-	char folder[STORE_KEY_BYTES];  /* of what is staged */
-	char staging[STORE_KEY_BYTES]; /* key of its bytes */
-	enum object_kind kind;
-	uint64_t bytes;
-	uint8_t sha256[SHA256_BYTES];
-	int fd;
-	struct range *ranges; /* sorted, apart from each other */
-	size_t range_count, range_cap;
-	uint64_t reserved;    /* of the allowance */
-	uint64_t noted, told; /* prefix that was synced, that was reported */
-};
 
 enum item_kind { ITEM_OFFER, ITEM_CHUNK };
 
@@ -52,24 +31,6 @@ struct item {
 	char name[STORE_KEY_BYTES];
 	uint8_t sha256[SHA256_BYTES];
 	uint8_t data[];
-};
-
-struct keeper {
-	struct lineage lineage;
-	char peer[64];
-	struct allowance *room;
-	const struct settings *heals; /* NULL: it adds, and changes nothing */
-	void (*notify)(void *arg);
-	void *arg;
-	struct queue *queue;
-	pthread_t thread;
-	pthread_mutex_t lock; /* guards what follows */
-	struct keeper_result *results;
-	size_t result_count, result_cap, result_first;
-	size_t queued_bytes;
-	/* Of the thread: */
-	struct body *bodies;
-	size_t body_count;
 };
 
 /* ---- results ---- */
@@ -108,43 +69,6 @@ keeper_result(struct keeper *k, struct keeper_result *r)
 	return found;
 }
 
-/* ---- ranges ---- */
-
-/* Bytes from the start without a hole. */
-static uint64_t
-prefix_of(const struct body *b)
-{
-	return b->range_count > 0 && b->ranges[0].from == 0 ? b->ranges[0].to
-							    : 0;
-}
-
-static void
-add_range(struct body *b, uint64_t from, uint64_t to)
-{
-	size_t i, kept = 0;
-
-	if (b->range_count == b->range_cap) {
-		b->range_cap = b->range_cap == 0 ? 16 : 2 * b->range_cap;
-		b->ranges =
-		    mem_rearray(b->ranges, b->range_cap, sizeof(b->ranges[0]));
-	}
-	/* Those that touch it become part of it. */
-	for (i = 0; i < b->range_count; i++) {
-		const struct range r = b->ranges[i];
-
-		if (r.to < from || r.from > to) {
-			b->ranges[kept++] = r;
-			continue;
-		}
-		from = r.from < from ? r.from : from;
-		to = r.to > to ? r.to : to;
-	}
-	for (i = kept; i > 0 && b->ranges[i - 1].from > from; i--)
-		b->ranges[i] = b->ranges[i - 1];
-	b->ranges[i] = (struct range){ from, to };
-	b->range_count = kept + 1;
-}
-
 /* ---- bodies ---- */
 
 static struct body *
@@ -173,143 +97,6 @@ drop(struct keeper *k, struct body *b)
 	free(b);
 }
 
-static struct store *
-store_of(const struct keeper *k)
-{
-	return repo_store(k->lineage.repo);
-}
-
-/* The folder of all that is on its way to the lineage from this peer. */
-static void
-staging_of(const struct keeper *k, char out[STORE_KEY_BYTES])
-{
-	/* Never one folder for both: see is_coming(). */
-	(void)snprintf(out, STORE_KEY_BYTES, "incoming/%s/%s%s.%s", k->peer,
-	    k->heals != NULL ? "heal/" : "", k->lineage.cluster,
-	    k->lineage.name);
-}
-
-/* Make the prefix durable and note how long it is. */
-static int
-note(struct keeper *k, struct body *b, struct err *e)
-{
-	char path[STORE_KEY_BYTES + 8], text[32];
-	int n, dir;
-
-	if (prefix_of(b) == b->noted)
-		return 0;
-	if (file_sync_fd(b->fd, b->staging, e) == -1)
-		return -1;
-	(void)snprintf(path, sizeof(path), "%s.have", b->staging);
-	n = snprintf(
-	    text, sizeof(text), "%llu\n", (unsigned long long)prefix_of(b));
-	dir = file_open_dir(store_local_path(store_of(k)), e);
-	if (dir == -1)
-		return -1;
-	n = file_publish_at(dir, path, text, (size_t)n, 0600, FILE_REPLACE, e);
-	(void)close(dir);
-	if (n == 0)
-		b->noted = prefix_of(b);
-	return n;
-}
-
-/* The prefix that an earlier try made durable. */
-static uint64_t
-noted_before(const struct keeper *k, const struct body *b)
-{
-	AUTO_BUF struct buf text = BUF_INIT;
-	char key[STORE_KEY_BYTES];
-	unsigned long long n;
-
-	(void)snprintf(key, sizeof(key), "%.500s.have", b->staging);
-	if (store_get(store_of(k), key, 32, &text, NULL) == -1 ||
-	    sscanf(buf_str(&text), "%llu\n", &n) != 1 || n > b->bytes)
-		return 0;
-	return n;
-}
-
-static void
-forget_staging(const struct keeper *k, const struct body *b)
-{
-	AUTO_FREE char *path =
-	    file_join(store_local_path(store_of(k)), b->folder);
-
-	(void)file_rmtree_at(AT_FDCWD, path, NULL);
-}
-
-/* Two bodies must never write to one file: when the first has become the
- * object, the second would write into it. */
-static bool
-is_coming(const struct keeper *k, const struct body *b)
-{
-	const struct body *o;
-
-	for (o = k->bodies; o != NULL; o = o->next)
-		if (o != b &&
-		    ((b->number != 0 && o->number == b->number) ||
-			strcmp(o->folder, b->folder) == 0 ||
-			strcmp(o->name, b->name) == 0))
-			return true;
-	return false;
-}
-
-/*
- * What was left on its way is kept to go on from, but not without end: of so
- * many folders the oldest goes that nobody sends now.
- */
-static void
-sweep_staging(const struct keeper *k)
-{
-	char prefix[STORE_KEY_BYTES], **names = NULL;
-	struct body oldest = { 0 }, one = { 0 };
-	int64_t oldest_us = INT64_MAX;
-	struct store_info info;
-	size_t count, i;
-
-	staging_of(k, prefix);
-	if (store_list(store_of(k), prefix, &names, &count, NULL) == -1)
-		return;
-	for (i = 0; count > KEEPER_STAGED_MAX && i < count; i++) {
-		(void)snprintf(one.folder, sizeof(one.folder), "%.300s/%.32s",
-		    prefix, names[i]);
-		if (is_coming(k, &one) ||
-		    store_stat(store_of(k), one.folder, &info, NULL) == -1 ||
-		    info.mtime_us >= oldest_us)
-			continue;
-		oldest_us = info.mtime_us;
-		oldest = one;
-	}
-	store_names_free(names);
-	if (oldest.folder[0] != '\0')
-		forget_staging(k, &oldest);
-}
-
-static int
-open_staging(struct keeper *k, struct body *b, struct err *e)
-{
-	AUTO_FREE char *path =
-	    file_join(store_local_path(store_of(k)), b->staging);
-	AUTO_FREE char *folder = file_parent(path);
-	struct stat st;
-	uint64_t have;
-
-	if (file_mkdirs_at(AT_FDCWD, folder, 0700, e) == -1)
-		return -1;
-	sweep_staging(k);
-	b->fd = file_open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0600, e);
-	if (b->fd == -1)
-		return -1;
-	have = noted_before(k, b);
-	if (fstat(b->fd, &st) == -1)
-		return err_sys(e, "could not stat \"%s\"", path);
-	if ((uint64_t)st.st_size < have)
-		have = 0;
-	if (have > 0)
-		add_range(b, 0, have);
-	b->noted = b->told = have;
-	return 0;
-}
-
 /* Is the object here?  Then its bytes must be those that are offered as far as
  * that can be told without reading it: their number. */
 static int
@@ -320,7 +107,7 @@ is_here(const struct keeper *k, const struct body *b, struct err *e)
 
 	if (k->heals != NULL)
 		return heal_is_whole(&k->lineage, k->heals, b->name, e);
-	if (store_stat(store_of(k),
+	if (store_stat(keeper_store(k),
 		lineage_key(&k->lineage, key, "%s", b->name), &info, e) == -1)
 		return -1;
 	if (!info.exists)
@@ -361,7 +148,7 @@ check_offer(const struct keeper *k, const struct body *b, struct err *e)
 		return err_set(e, ERR_REFUSED,
 		    "object \"%s\" of %llu bytes is not accepted", b->name,
 		    (unsigned long long)b->bytes);
-	if (is_coming(k, b))
+	if (keeper_is_coming(k, b))
 		return err_set(e, ERR_REFUSED,
 		    "object \"%s\" is on its way already", b->name);
 	if (k->body_count > KEEPER_BODIES_MAX)
@@ -371,37 +158,6 @@ check_offer(const struct keeper *k, const struct body *b, struct err *e)
 }
 
 /* ---- a whole one ---- */
-
-static int
-check_digest(const struct body *b, struct err *e)
-{
-	AUTO_SHA256 struct sha256 *sum = sha256_new();
-	AUTO_FREE uint8_t *piece = mem_alloc((size_t)1 << 20);
-	uint8_t got[SHA256_BYTES];
-	uint64_t at = 0;
-	ssize_t n;
-
-	while (at < b->bytes) {
-		size_t len = (size_t)1 << 20;
-
-		if (b->bytes - at < len)
-			len = (size_t)(b->bytes - at);
-		n = file_pread_full(b->fd, piece, len, at, b->staging, e);
-		if (n == -1)
-			return -1;
-		if ((size_t)n != len)
-			return err_set(e, ERR_CORRUPT,
-			    "\"%s\" is shorter than it was", b->staging);
-		sha256_update(sum, piece, len);
-		at += len;
-	}
-	sha256_peek(sum, got);
-	if (memcmp(got, b->sha256, SHA256_BYTES) != 0)
-		return err_set(e, ERR_CORRUPT,
-		    "object \"%s\" arrived with another digest than announced",
-		    b->name);
-	return 0;
-}
 
 static int
 commit(struct keeper *k, struct body *b, struct err *e)
@@ -418,9 +174,9 @@ finish(struct keeper *k, struct body *b)
 	struct err e = ERR_INIT;
 	enum kept what = KEPT_DONE;
 
-	if (check_digest(b, &e) == -1) {
+	if (keeper_check_digest(b, &e) == -1) {
 		what = KEPT_DAMAGED;
-		forget_staging(k, b);
+		keeper_forget_staging(k, b);
 	} else if (file_sync_fd(b->fd, b->staging, &e) == -1) {
 		what = e.sys_errno == ENOSPC ? KEPT_NO_ROOM : KEPT_DAMAGED;
 	} else if (commit(k, b, &e) == -1) {
@@ -428,9 +184,9 @@ finish(struct keeper *k, struct body *b)
 		    : e.sys_errno == ENOSPC    ? KEPT_NO_ROOM
 					       : KEPT_REFUSED;
 		if (e.kind == ERR_CONFLICT || e.kind == ERR_CORRUPT)
-			forget_staging(k, b);
+			keeper_forget_staging(k, b);
 	} else {
-		forget_staging(k, b);
+		keeper_forget_staging(k, b);
 	}
 	say(k, b->number, what, b->bytes, what == KEPT_DONE ? NULL : &e);
 	drop(k, b);
@@ -441,7 +197,7 @@ finish(struct keeper *k, struct body *b)
 static int
 reserve(struct keeper *k, struct body *b, struct err *e)
 {
-	uint64_t bytes = b->bytes - prefix_of(b);
+	uint64_t bytes = b->bytes - keeper_prefix(b);
 
 	if (allowance_reserve(k->room, bytes, e) == -1)
 		return -1;
@@ -463,8 +219,6 @@ on_offer(struct keeper *k, const struct item *it)
 {
 	struct body *b = mem_zalloc(sizeof(*b));
 	struct err e = ERR_INIT;
-	char hex[SHA256_HEX_BYTES], prefix[STORE_KEY_BYTES];
-	const char *slash;
 	int here;
 
 	b->number = it->body;
@@ -473,19 +227,12 @@ on_offer(struct keeper *k, const struct item *it)
 	(void)memcpy(b->name, it->name, sizeof(b->name));
 	(void)memcpy(b->sha256, it->sha256, sizeof(b->sha256));
 	b->kind = object_kind_of(b->name, k->lineage.facts.segment_bytes);
-	sha256_hex(b->sha256, hex);
-	/* The last part is the object's own: a segment says what it is. */
-	slash = strrchr(b->name, '/');
-	staging_of(k, prefix);
-	(void)snprintf(
-	    b->folder, sizeof(b->folder), "%.300s/%.32s", prefix, hex);
-	(void)snprintf(b->staging, sizeof(b->staging), "%.350s/%.100s",
-	    b->folder, slash == NULL ? "object" : slash + 1);
+	keeper_stage(k, b);
 	b->next = k->bodies;
 	k->bodies = b;
 	k->body_count++;
 	if (check_offer(k, b, &e) == -1 || (here = is_here(k, b, &e)) == -1 ||
-	    (here == 0 && open_staging(k, b, &e) == -1)) {
+	    (here == 0 && keeper_open_staging(k, b, &e) == -1)) {
 		say(k, b->number,
 		    e.sys_errno == ENOSPC	  ? KEPT_NO_ROOM
 			: e.kind == ERR_TRANSIENT ? KEPT_NOT_YET
@@ -495,7 +242,7 @@ on_offer(struct keeper *k, const struct item *it)
 	} else if (here == 1) {
 		say(k, b->number, KEPT_DONE, b->bytes, NULL);
 		drop(k, b);
-	} else if (prefix_of(b) == b->bytes) {
+	} else if (keeper_prefix(b) == b->bytes) {
 		finish(k, b);
 	} else if (reserve(k, b, &e) == -1) {
 		say(k, b->number,
@@ -503,7 +250,7 @@ on_offer(struct keeper *k, const struct item *it)
 		    &e);
 		drop(k, b);
 	} else {
-		say(k, b->number, KEPT_WANTED, prefix_of(b), NULL);
+		say(k, b->number, KEPT_WANTED, keeper_prefix(b), NULL);
 	}
 }
 
@@ -537,21 +284,22 @@ on_chunk(struct keeper *k, const struct item *it)
 		return;
 	}
 	note_arrived(k, b, it->len);
-	add_range(b, it->offset, it->offset + it->len);
-	if (prefix_of(b) == b->bytes) {
+	keeper_add_range(b, it->offset, it->offset + it->len);
+	if (keeper_prefix(b) == b->bytes) {
 		finish(k, b);
 		return;
 	}
 	/* After a failed sync none that works says anything of what came: it is
 	 * to come again, from what was noted on. */
-	if (prefix_of(b) - b->noted >= NOTE_BYTES && note(k, b, &e) == -1) {
+	if (keeper_prefix(b) - b->noted >= NOTE_BYTES &&
+	    keeper_note(k, b, &e) == -1) {
 		say(k, b->number,
 		    e.sys_errno == ENOSPC ? KEPT_NO_ROOM : KEPT_DAMAGED, 0, &e);
 		drop(k, b);
 		return;
 	}
-	if (prefix_of(b) - b->told >= PART_BYTES) {
-		b->told = prefix_of(b);
+	if (keeper_prefix(b) - b->told >= PART_BYTES) {
+		b->told = keeper_prefix(b);
 		say(k, b->number, KEPT_PART, b->told, NULL);
 	}
 }
@@ -573,7 +321,7 @@ run(void *arg)
 		free(it);
 	}
 	while (k->bodies != NULL) {
-		(void)note(k, k->bodies, NULL);
+		(void)keeper_note(k, k->bodies, NULL);
 		drop(k, k->bodies);
 	}
 	return NULL;
