@@ -28,7 +28,7 @@ live_drill_print(const json_t *report)
 			    report_text(w, "outage_since"),
 			    json_is_true(json_object_get(w, "nothing_lost"))
 				? "nothing is lost"
-				: "NOT ALL IS THERE");
+				: "that nothing is lost is NOT PROVED");
 	}
 	(void)printf("primary   %s%s%s\n", report_text(report, "primary_at"),
 	    next[0] == '\0' ? "" : "; next: ", next);

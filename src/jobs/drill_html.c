@@ -313,7 +313,7 @@ put_directions(struct buf *out, const json_t *ways)
 	buf_printf(out,
 	    "<h2>Directions</h2>\n<table>\n<tr><th>To</th><th>Ordered</th>"
 	    "<th>Last commit before</th><th>First commit after</th>"
-	    "<th>Writers waited</th><th>Lost</th></tr>\n");
+	    "<th>Writers waited</th><th>No commit lost</th></tr>\n");
 	for (i = 0; i < json_array_size(ways) && i < ROWS_MAX; i++) {
 		const json_t *w = json_array_get(ways, i);
 		bool kept = json_is_true(json_object_get(w, "nothing_lost"));
@@ -328,7 +328,7 @@ put_directions(struct buf *out, const json_t *ways)
 		    "</td><td class=\"n\">%s</td><td class=\"%s\">%s</td>"
 		    "</tr>\n",
 		    span(report_number(w, "outage_us"), text),
-		    kept ? "ok" : "no", kept ? "nothing" : "not proved");
+		    kept ? "ok" : "no", kept ? "proved" : "not proved");
 	}
 	buf_printf(out, "</table>\n");
 }
