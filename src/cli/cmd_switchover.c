@@ -33,6 +33,25 @@ show_first(struct cli *cli, const struct cluster_settings *c, struct err *e)
 	return 0;
 }
 
+/* Is "to" the site that a switchover makes the primary? */
+static int
+check_to(struct cli *cli, const struct cluster_settings *c, const char *to,
+    struct err *e)
+{
+	AUTO_JSON json_t *shown = rule_shown(cli->settings, c);
+	bool is_primary = strcmp(role_str(shown, "role"), "primary") == 0;
+	struct rule_sites sites;
+	const char *next;
+
+	if (rule_sites(cli->settings, c, &sites, e) == -1)
+		return -1;
+	next = sites.names[is_primary ? sites.peer : sites.self];
+	if (strcmp(to, next) == 0)
+		return 0;
+	return err_set(e, ERR_REFUSED,
+	    "a switchover leads to site \"%s\" now, not to \"%s\"", next, to);
+}
+
 int
 cmd_switchover(struct cli *cli, int argc, char *argv[], struct err *e)
 {
@@ -46,24 +65,15 @@ cmd_switchover(struct cli *cli, int argc, char *argv[], struct err *e)
 		{ "yes", NULL, "do not ask", CLI_FLAG, &yes },
 	};
 	AUTO_JSON json_t *order = NULL;
-	AUTO_JSON json_t *shown = NULL;
 	const struct cluster_settings *c;
 	const char *args[1];
-	bool here;
 
 	if (cli_parse(cli, argc, argv, options, COUNT_OF(options), args, 0, 1,
 		NULL, e) == -1 ||
 	    (c = cli_cluster(cli, args[0], e)) == NULL ||
-	    show_first(cli, c, e) == -1)
+	    show_first(cli, c, e) == -1 ||
+	    (to != NULL && check_to(cli, c, to, e) == -1))
 		return -1;
-	shown = rule_shown(cli->settings, c);
-	here = to != NULL && strcmp(to, cli->settings->site) == 0;
-	if (to != NULL &&
-	    here == (strcmp(role_str(shown, "role"), "primary") == 0))
-		return err_set(e, ERR_REFUSED,
-		    "site \"%s\" is the primary already, or not the one that "
-		    "a switchover from here leads to",
-		    to);
 	if (!abort_it && role_confirm(c, yes, e) == -1)
 		return -1;
 	order = order_of(abort_it ? "abort" : "switchover");

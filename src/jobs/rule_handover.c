@@ -283,11 +283,13 @@ judge_order(struct rule *r, const struct handover_step *st, int64_t now_us)
 static bool
 is_astray(const struct rule *r)
 {
-	bool here = strcmp(r->order.to, r->sites.names[r->sites.self]) == 0;
+	const char *next =
+	    r->sites.names[r->role.role == ROLE_PRIMARY ? r->sites.peer
+							: r->sites.self];
 
 	return r->order.kind == RULE_ORDER_SWITCHOVER && !r->order.begun &&
 	    !r->order.at_standby && r->order.to[0] != '\0' &&
-	    here == (r->role.role == ROLE_PRIMARY);
+	    strcmp(r->order.to, next) != 0;
 }
 
 /* What keeps this site from asking; NULL. */

@@ -81,16 +81,20 @@ $tokyo->pgkura_fails('a time', 2, qr/--hold/, @live, '--hold=soon');
 $tokyo->pgkura_fails('not without end', 2, qr/--hold takes a day at most/, @live,
 	'--hold=25h', '--yes');
 
-# As if the roles had changed between the look and the order.
+# As if the roles had changed between the look and the order, or the sites.
 my $order = $tokyo->state . '/site/main.order';
-Kura::write_file("$order.new", '{"id":"astray","order":"switchover","to":"tokyo"}');
-rename("$order.new", $order);
-$r->wait_for('the end of the order', sub {
-	my $o = $r->now('tokyo', 'order') // {};
-	return $o->{id} eq 'astray' && $o->{state} ne 'running';
-});
-is($r->now('tokyo', 'order')->{state}, 'refused',
-	'an order for other roles than these is refused');
+
+for my $to ('tokyo', 'nowhere') {
+	Kura::write_file("$order.new",
+		qq({"id":"astray $to","order":"switchover","to":"$to"}));
+	rename("$order.new", $order);
+	$r->wait_for('the end of the order', sub {
+		my $o = $r->now('tokyo', 'order') // {};
+		return ($o->{id} // '') eq "astray $to" && $o->{state} ne 'running';
+	});
+	is($r->now('tokyo', 'order')->{state}, 'refused',
+		"an order for other roles than these is refused: $to");
+}
 
 $r->isolate('osaka');
 $r->wait_for('silence', sub { ($tokyo->pgkura(@live, '--dry-run'))[0] == 1 });

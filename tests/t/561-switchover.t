@@ -52,8 +52,14 @@ sub goes
 	return;
 }
 
-$osaka->pgkura_fails('a site that is the primary is not asked for', 1,
-	qr/primary already/, 'switchover', 'main', '--to=tokyo', '--yes');
+for my $site ($tokyo, $osaka) {
+	for my $to ('tokyo', 'nowhere') {
+		$site->pgkura_fails("from tokyo to $to", 1,
+			qr/leads to site "osaka" now, not to "$to"/,
+			'switchover', 'main', "--to=$to", '--yes');
+	}
+}
+is(scalar(@{ $r->role('tokyo')->{history} }), 1, 'no role has changed');
 goes('ordered at the primary', 'tokyo', 'osaka', 'tokyo');
 goes('and back, ordered at the standby', 'osaka', 'tokyo', 'tokyo');
 is_deeply([map { $_->{role} } @{ $r->role('tokyo')->{history} }],

@@ -107,8 +107,14 @@ sub pair
 	}, 30) && defined $code
 	    || croak("$to gives no code: " . $invite->out . $invite->err);
 	my ($address) = split /, /, $self->addresses($from, $to);
-	my ($status, $out, $err) =
-	    $self->site($from)->pgkura('site', 'pair', $address, $code);
+	my ($status, $out, $err);
+
+	# pgkurad answers a moment before it listens.
+	Kura::wait_until(sub {
+		($status, $out, $err) =
+		    $self->site($from)->pgkura('site', 'pair', $address, $code);
+		return $status == 0 || $err !~ /Connection refused/;
+	}, 30);
 	croak("$from and $to do not pair: $out$err") if $status != 0;
 	$invite->wait(30);
 	return;
