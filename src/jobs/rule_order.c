@@ -61,20 +61,36 @@ need_role(struct rule *r, enum record_role role, const char *what)
 	rule_order_end(r, "refused", text, "");
 }
 
+/* A failure ends the order. */
+static int
+put_role(struct rule *r, const struct record_role_file *next)
+{
+	if (rule_put_role(r, next) == 0)
+		return 0;
+	rule_order_end(r, "failed", "the record could not be written", "");
+	return -1;
+}
+
 static void
-set_flag(struct rule *r, bool maintenance, bool value)
+step_cancel(struct rule *r)
 {
 	struct record_role_file next = r->role;
 
-	if (maintenance)
-		next.maintenance = value;
-	else
-		next.canceled = value;
-	if (rule_put_role(r, &next) == -1)
-		rule_order_end(
-		    r, "failed", "the record could not be written", "");
-	else if (!maintenance)
+	need_role(r, ROLE_STANDBY, "cancel at the standby");
+	if (r->order.kind == RULE_ORDER_NONE)
+		return;
+	next.canceled = true;
+	if (put_role(r, &next) == 0)
 		rule_order_end(r, "done", "no automatic failover", "");
+}
+
+static void
+put_maintenance(struct rule *r, bool on)
+{
+	struct record_role_file next = r->role;
+
+	next.maintenance = on;
+	(void)put_role(r, &next);
 }
 
 /*
@@ -111,27 +127,34 @@ maintenance_text(const struct rule *r, bool on)
 	    : "maintenance is on, and the other site knows";
 }
 
-/* Nobody has given a lease: without one the server would have to be stopped. */
+static const char *
+late_text(const struct rule *r, bool on)
+{
+	if (!decide_leased(&r->role))
+		return "it is on record here, but the other site has not said "
+		       "that it knows";
+	if (on)
+		return "it is on record here, but the other sites have not said "
+		       "that they know: the server still needs its lease, and "
+		       "pgkurad";
+	return voter_is_free(&r->voter)
+	    ? "maintenance stays on: no other site gives a lease"
+	    : "maintenance is on again, but no other site has given a lease: the "
+	      "server stops when the one that it has ends";
+}
+
+/* The others did not answer.  Where a lease is needed, maintenance ends only with
+ * one: without it the server would have to be stopped. */
 static void
 maintenance_late(struct rule *r, bool on)
 {
 	bool leased = decide_leased(&r->role);
 
 	if (!on && leased)
-		set_flag(r, true, true);
+		put_maintenance(r, true);
 	if (r->order.kind == RULE_ORDER_NONE)
 		return;
-	rule_order_end(r, on || leased ? "failed" : "done",
-	    !on && leased && voter_is_free(&r->voter)
-		? "maintenance stays on: no other site gives a lease"
-		: !on && leased
-		? "no other site has given a lease: the server stops when the one "
-		  "that it has ends"
-		: on && leased
-		? "it is on record here, but the other sites have not said that "
-		  "they know: the server still needs its lease, and pgkurad"
-		: "it is on record here, but the other site has not said "
-		  "that it knows",
+	rule_order_end(r, on || leased ? "failed" : "done", late_text(r, on),
 	    "Try again when the other site is reached.");
 }
 
@@ -142,7 +165,7 @@ step_maintenance(struct rule *r, bool on)
 	if (r->order.kind == RULE_ORDER_NONE)
 		return;
 	if (r->role.maintenance != on)
-		set_flag(r, true, on);
+		put_maintenance(r, on);
 	if (r->order.kind == RULE_ORDER_NONE)
 		return;
 	if (others_know(r, on)) {
@@ -181,9 +204,7 @@ step_order(struct rule *r)
 
 	switch (r->order.kind) {
 	case RULE_ORDER_CANCEL:
-		need_role(r, ROLE_STANDBY, "cancel at the standby");
-		if (r->order.kind != RULE_ORDER_NONE)
-			set_flag(r, false, true);
+		step_cancel(r);
 		break;
 	case RULE_ORDER_FAILOVER:
 	case RULE_ORDER_CONFIRM:
