@@ -76,6 +76,7 @@ rule_take_role(
 	char term[24];
 
 	record_role_change(&next, role, held, clock_now_us(), reason);
+	next.restart = false;
 	if (held > next.held)
 		next.held = held;
 	if (rule_put_role(r, &next) == -1)

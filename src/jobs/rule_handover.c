@@ -11,6 +11,7 @@
 #include "jobs/rule_int.h"
 
 #define ASK_AGAIN_US	CLOCK_SECOND_US
+#define START_AGAIN_US	(5 * CLOCK_SECOND_US)
 #define INFO_AGE_US	(15 * CLOCK_SECOND_US)
 #define FOLLOW_AGAIN_US (5 * CLOCK_SECOND_US)
 /* Who asks for a switchover repeats it every second. */
@@ -48,7 +49,10 @@ gather(struct rule *r, int64_t now_us, struct handover_facts *f)
 	    : !r->info.promotable ? r->info.why
 				  : NULL;
 	f->peer_ready = f->peer_why == NULL;
+	f->seen = r->look.process != WATCH_PROCESS_UNKNOWN;
 	f->running = r->look.pid != 0;
+	f->alive = r->look.sql == WATCH_SQL_OK;
+	f->may_write = r->verdict.may_write;
 	f->clean = r->look.clean;
 	f->end = r->look.end;
 	f->following = r->standby_here;
@@ -62,6 +66,7 @@ write_step(struct rule *r, const struct handover_step *st)
 	struct record_role_file next = r->role;
 
 	next.handover = st->handover;
+	next.restart = st->restart;
 	if (st->act == HANDOVER_ANNOUNCE || st->act == HANDOVER_GIVE)
 		next.handover_to = r->sites.peer;
 	if (st->act == HANDOVER_NOTE_STOP || st->act == HANDOVER_GIVE)
@@ -165,10 +170,10 @@ act(struct rule *r, const struct handover_step *st, int64_t now_us)
 		release(r);
 		break;
 	case HANDOVER_ASK:
-		if (now_us - r->handover_asked_us >= ASK_AGAIN_US) {
+		/* What it promised the giver may be given back at any moment. */
+		if (now_us - r->handover_asked_us >= ASK_AGAIN_US &&
+		    rule_ask(r, st->term, false))
 			r->handover_asked_us = now_us;
-			rule_ask(r, st->term, false);
-		}
 		break;
 	case HANDOVER_TAKE:
 		take(r, st);
@@ -186,11 +191,20 @@ act(struct rule *r, const struct handover_step *st, int64_t now_us)
 	case HANDOVER_FINISH:
 		(void)write_step(r, st);
 		break;
-	case HANDOVER_START:
+	case HANDOVER_ABORT:
 		if (write_step(r, st) == 0)
 			tell(r, "switchover_aborted", st);
+		r->start_again_us = now_us;
+		break;
+	case HANDOVER_START:
+		if (now_us < r->start_again_us)
+			break;
+		r->start_again_us = now_us + START_AGAIN_US;
 		r->stopped_by_us = false;
 		rule_task_start(r, WORK_START);
+		break;
+	case HANDOVER_STARTED:
+		(void)write_step(r, st);
 		break;
 	case HANDOVER_WAIT:
 	case HANDOVER_SHIP:

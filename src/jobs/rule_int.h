@@ -222,7 +222,7 @@ struct rule {
 	 * pass by itself. */
 	char obstacle[240];
 	bool obstacle_passes;
-	int64_t handover_asked_us, switchover_asked_us;
+	int64_t handover_asked_us, switchover_asked_us, start_again_us;
 	struct rule_task task;
 	int64_t promote_again_us, rejoin_again_us;
 	bool automatic; /* the promotion under way was ordered by nobody */
@@ -280,8 +280,8 @@ void rule_hear(struct rule *r);
 void rule_say(struct rule *r, int64_t now_us);
 void rule_send(struct rule *r, enum record_seat to, enum rule_wire_kind kind,
     const uint8_t *content, size_t len);
-/* endless: for a free lease. */
-void rule_ask(struct rule *r, uint64_t number, bool endless);
+/* endless: for a free lease.  False: the own vote cannot be given now. */
+bool rule_ask(struct rule *r, uint64_t number, bool endless);
 void rule_ask_switchover(struct rule *r, int64_t now_us);
 
 /* ---- rule_begin.c ---- */

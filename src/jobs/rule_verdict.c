@@ -215,7 +215,7 @@ rule_do_verdict(struct rule *r)
 	tell_state(r);
 	note_in_role(r);
 	if (v->ask != 0)
-		rule_ask(r, v->ask, v->ask_free);
+		(void)rule_ask(r, v->ask, v->ask_free);
 	if (voter_is_free(&r->voter) && !voter_is_free_durably(&r->voter)) {
 		voter_note(&r->voter, &step);
 		(void)rule_voter_step(r, &step);

@@ -61,14 +61,16 @@ rule_voter_step(struct rule *r, const struct voter_step *step)
 	return 0;
 }
 
-void
+bool
 rule_ask(struct rule *r, uint64_t number, bool endless)
 {
 	struct voter_step step = { .write = false };
 
 	if ((endless ? voter_ask_free : voter_ask)(
-		&r->voter, number, clock_boot_us(), &step) == VOTER_GRANT)
-		(void)rule_voter_step(r, &step);
+		&r->voter, number, clock_boot_us(), &step) != VOTER_GRANT)
+		return false;
+	(void)rule_voter_step(r, &step);
+	return true;
 }
 
 /* What does not change by itself as time goes. */

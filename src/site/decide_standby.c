@@ -221,6 +221,23 @@ server_dead(struct decide_look *l)
 	    l->f->says[l->peer].handover == HANDOVER_NONE;
 }
 
+/* It lives: how is it heard?  What comes by a path is known a moment before that
+ * the path is back. */
+static void
+paths_lost(struct decide_look *l)
+{
+	struct decide_verdict *out = l->out;
+
+	if (out->paths == ((uint32_t)1 << l->f->paths) - 1)
+		return;
+	if (out->paths != 0) {
+		out->state = DECIDE_PATH_LOST;
+	} else if (!decide_fresh(l->s, l->f, l->peer)) {
+		out->state = DECIDE_LINK_LOST;
+		out->reason = REASON_WITNESS_SEES_PEER;
+	}
+}
+
 /* A sign of life came in time: what there is to say of it. */
 static void
 peer_lives(struct decide_look *l)
@@ -245,13 +262,8 @@ peer_lives(struct decide_look *l)
 	} else if (peer->heard &&
 	    (peer->server == WATCH_DEAD || peer->resigned)) {
 		server_dead(l);
-	} else if (out->paths != ((uint32_t)1 << f->paths) - 1 &&
-	    f->now_us - d->began_us > decide_detect_us(l->s)) {
-		out->state = DECIDE_PATH_LOST;
-		if (out->paths == 0) {
-			out->state = DECIDE_LINK_LOST;
-			out->reason = REASON_WITNESS_SEES_PEER;
-		}
+	} else if (f->now_us - d->began_us > decide_detect_us(l->s)) {
+		paths_lost(l);
 	}
 	if (f->order == ORDER_FORCE ||
 	    (f->order == ORDER_FAILOVER && out->state == DECIDE_SERVER_DEAD)) {

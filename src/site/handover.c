@@ -9,7 +9,7 @@ handover_act_name(enum handover_act a)
 	static const char *const names[] = { "wait", "announce", "stop",
 		"note the stop", "ship", "give", "release", "ask", "take",
 		"promote", "probe", "note the taking", "follow", "finish",
-		"start", "idle" };
+		"abort", "start", "note the start", "idle" };
 
 	return names[a];
 }
@@ -128,9 +128,33 @@ static void
 abort_it(
     const struct handover_facts *f, struct handover_step *out, const char *why)
 {
-	write_state(out, f->running ? HANDOVER_FINISH : HANDOVER_START,
+	write_state(out, f->running ? HANDOVER_FINISH : HANDOVER_ABORT,
 	    HANDOVER_NONE, why);
+	out->restart = !f->running;
 }
+
+/* The server that an aborted one has stopped. */
+static void
+start_again(const struct handover_facts *f, struct handover_step *out)
+{
+	if (f->running && f->alive) {
+		write_state(out, HANDOVER_STARTED, HANDOVER_NONE,
+		    "the server runs again");
+		out->restart = false;
+		return;
+	}
+	if (f->running)
+		say(out, HANDOVER_WAIT, "the server comes up");
+	else if (f->role->maintenance)
+		say(out, HANDOVER_WAIT, "maintenance is on");
+	else if (!f->may_write)
+		say(out, HANDOVER_WAIT, "this site may not write now");
+	else
+		say(out, HANDOVER_START, "the server was stopped for nothing");
+	out->refused = out->passes = f->wanted;
+}
+
+static const char unseen[] = "the server has not been looked at yet";
 
 static void
 announced(const struct handover_facts *f, struct handover_step *out)
@@ -142,6 +166,8 @@ announced(const struct handover_facts *f, struct handover_step *out)
 		abort_it(f, out, "the other site is silent");
 	else if (f->running)
 		say(out, HANDOVER_STOP, "the server is to stop clean");
+	else if (!f->seen)
+		say(out, HANDOVER_WAIT, unseen);
 	else if (!f->clean)
 		abort_it(f, out, "the server did not stop clean");
 	else {
@@ -161,6 +187,10 @@ stopped(const struct handover_facts *f, struct handover_step *out)
 		abort_it(f, out, "the other site is silent");
 	} else if (f->running) {
 		abort_it(f, out, "somebody started the server");
+	} else if (!f->seen) {
+		say(out, HANDOVER_WAIT, unseen);
+	} else if (!f->clean || f->end != f->role->handover_position) {
+		abort_it(f, out, "the server has run since it was stopped");
 	} else if (f->peer_committed < f->role->handover_position) {
 		say(out, HANDOVER_SHIP,
 		    "the other site does not have all of the WAL yet");
@@ -213,10 +243,13 @@ handover_next(const struct handover_facts *f, struct handover_step *out)
 	(void)memset(out, 0, sizeof(*out));
 	out->role = r->role;
 	out->handover = r->handover;
+	out->restart = r->restart;
 	say(out, HANDOVER_IDLE, "");
 	switch (r->handover) {
 	case HANDOVER_NONE:
-		if (r->role == ROLE_STANDBY && f->peer.heard &&
+		if (r->role == ROLE_PRIMARY && r->restart)
+			start_again(f, out);
+		else if (r->role == ROLE_STANDBY && f->peer.heard &&
 		    f->peer.handover == HANDOVER_GIVEN &&
 		    f->peer.handover_to == f->self &&
 		    f->peer.handover_term > r->held)

@@ -22,6 +22,9 @@
  *						TAKEN
  *	follow as a standby; NONE		NONE, when the giver follows
  *
+ * A server that was stopped for a switchover which is aborted then is started as
+ * soon as it may be, also by a later process: that is durable, too.
+ *
  * Each step is decided from what is durable and from facts, so after a kill or
  * a reboot of either side the same function says how to go on.
  *
@@ -51,7 +54,9 @@ enum handover_act {
 	HANDOVER_NOTE_TAKEN, /* taker: write TAKEN */
 	HANDOVER_FOLLOW,     /* giver: become a standby of the taker */
 	HANDOVER_FINISH,     /* either: write NONE */
+	HANDOVER_ABORT,	     /* giver: write NONE, and to start the server */
 	HANDOVER_START,	     /* giver, aborted: start the server again */
+	HANDOVER_STARTED,    /* ... write that it runs */
 	HANDOVER_IDLE	     /* nothing is under way */
 };
 
@@ -67,7 +72,10 @@ struct handover_facts {
 	bool peer_ready; /* ready at the taker, from its report */
 	const char *peer_why; /* when it is not: a clause; NULL: not known */
 	/* giver: */
-	bool running;		 /* the server runs */
+	bool seen;		 /* whether the server runs was looked at */
+	bool running;		 /* it does */
+	bool alive;		 /* it answers */
+	bool may_write;		 /* it may be started */
 	bool clean;		 /* it was shut down cleanly, and its end is: */
 	uint64_t end;		 /* position behind the shutdown checkpoint */
 	uint64_t peer_committed; /* durable and committed at the taker */
@@ -80,8 +88,9 @@ struct handover_facts {
 struct handover_step {
 	enum handover_act act;
 	/* What is to be written with act (ANNOUNCE, NOTE_STOP, GIVE, TAKE,
-	 * NOTE_TAKEN, FINISH, START): */
+	 * NOTE_TAKEN, FINISH, ABORT, STARTED): */
 	bool write;
+	bool restart;
 	enum record_handover handover;
 	enum record_role role;
 	uint64_t term;	   /* of act ASK, GIVE, TAKE */

@@ -23,8 +23,8 @@
  *	1  handover to		1  reserved
  *	1  holder		8  round
  *	1  reserved		8  number
- *	2  flags, MESSAGE_...	8  lease_us
- *	8  held			8  known number
+ *	2  flags, MESSAGE_...	8  lease_us; of a question 0: given back
+ *	8  held			8  known number; given back: from which round
  *	8  superseded by	8  wait_us
  *	8  number
  *	8  handover term

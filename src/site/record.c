@@ -226,6 +226,8 @@ record_role_print(const struct record_role_file *r, struct buf *out)
 		put_u64(out, "resigned", r->resigned);
 	put_i64(out, "automatic_wall_us", r->automatic_wall_us);
 	put_word(out, "handover", handover_names, r->handover);
+	if (r->restart)
+		put_word(out, "restart", answers, true);
 	put_word(out, "handover_to", seat_names, r->handover_to);
 	put_u64(out, "handover_term", r->handover_term);
 	put_u64(out, "handover_position", r->handover_position);
@@ -302,6 +304,11 @@ take_role(struct keytext *k, struct record_role_file *r)
 	r->automatic_wall_us = keytext_get_i64(k, "automatic_wall_us");
 	r->handover = (enum record_handover)keytext_get_word(
 	    k, "handover", handover_names, COUNT_OF(handover_names));
+	if (keytext_next_is(k, "restart")) {
+		r->restart = keytext_get_word(k, "restart", answers, 2) == 1;
+		if (!r->restart)
+			keytext_fail(k, "restart is \"yes\", or left out");
+	}
 	r->handover_to = get_seat(k, "handover_to");
 	r->handover_term = keytext_get_u64(k, "handover_term", UINT64_MAX);
 	r->handover_position =

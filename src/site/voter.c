@@ -71,7 +71,7 @@ voter_start(struct voter *v, const struct voter_config *config,
 	(void)memset(v, 0, sizeof(*v));
 	v->self = config->self;
 	v->lease_us = config->lease_us;
-	v->round = config->round;
+	v->round = v->first_round = config->round;
 	v->seen_holder = SEAT_NONE;
 	if (record != NULL)
 		v->record = *record;
@@ -110,6 +110,17 @@ promise_runs(const struct voter *v, int64_t now_us)
 	return v->record.promised_to != SEAT_NONE &&
 	    (v->record.standing != 0 ||
 		now_us < v->record.promised_until_boot_us);
+}
+
+static void
+promise_nobody(struct voter_step *step)
+{
+	struct record_term *r = &step->record;
+
+	r->promised_to = SEAT_NONE;
+	r->promised_until_boot_us = 0;
+	r->promised_us = 0;
+	r->standing = 0;
 }
 
 /* The longest promise that ends, from now. */
@@ -219,6 +230,17 @@ voter_note(const struct voter *v, struct voter_step *step)
 	begin_writing(v, step);
 }
 
+/* What the step says to all others. */
+static void
+begin_question(const struct voter *v, struct voter_step *step)
+{
+	step->send = true;
+	step->message.kind = VOTER_ASKS;
+	step->message.from = v->self;
+	step->message.to = SEAT_NONE;
+	step->message.known_holder = SEAT_NONE;
+}
+
 static enum voter_answer
 ask(const struct voter *v, uint64_t number, int64_t lease_us, int64_t now_us,
     struct voter_step *step)
@@ -241,14 +263,10 @@ ask(const struct voter *v, uint64_t number, int64_t lease_us, int64_t now_us,
 	if (voter_is_free(v) && lease_us != VOTER_FREE)
 		step->record.lease_until_boot_us = now_us + lease_us;
 	step->asked_us = now_us;
-	step->send = true;
-	step->message.kind = VOTER_ASKS;
-	step->message.from = v->self;
-	step->message.to = SEAT_NONE;
+	begin_question(v, step);
 	step->message.round = v->round + 1;
 	step->message.number = number;
 	step->message.lease_us = lease_us;
-	step->message.known_holder = SEAT_NONE;
 	return VOTER_GRANT;
 }
 
@@ -288,6 +306,28 @@ judge(const struct voter *v, const struct voter_message *m, int64_t now_us)
 	return VOTER_GRANT;
 }
 
+/* The sender has no lease, and none comes of its questions up to m->round. */
+static bool
+is_given_back(const struct voter *v, const struct voter_message *m)
+{
+	uint64_t nth = v->granted_round - m->known_number;
+
+	return !v->lost && is_data_seat(m->from) && m->from != v->self &&
+	    v->record.promised_to == m->from && v->has_granted && nth > 0 &&
+	    nth <= m->round - m->known_number;
+}
+
+static void
+on_release(const struct voter *v, const struct voter_message *m,
+    struct voter_step *step)
+{
+	(void)memset(step, 0, sizeof(*step));
+	if (!is_given_back(v, m))
+		return;
+	begin_writing(v, step);
+	promise_nobody(step);
+}
+
 void
 voter_on_ask(const struct voter *v, const struct voter_message *m,
     int64_t now_us, struct voter_step *step)
@@ -295,6 +335,10 @@ voter_on_ask(const struct voter *v, const struct voter_message *m,
 	enum voter_answer answer = judge(v, m, now_us);
 	struct voter_message *a = &step->message;
 
+	if (m->lease_us == VOTER_GIVEN_BACK) {
+		on_release(v, m, step);
+		return;
+	}
 	(void)memset(step, 0, sizeof(*step));
 	if (answer == VOTER_GRANT) {
 		begin_writing(v, step);
@@ -330,11 +374,14 @@ voter_commit(struct voter *v, const struct voter_step *step, int64_t now_us)
 	see(v, r->number, r->holder);
 	if (step->found)
 		v->lost = false;
+	if (step->send && m->kind == VOTER_ANSWERS) {
+		v->has_granted = true;
+		v->granted_round = m->round;
+	}
 	if (step->release) {
 		v->lease_until = 0;
 		v->asked = 0;
-	}
-	if (step->send && m->kind == VOTER_ASKS) {
+	} else if (step->send && m->kind == VOTER_ASKS) {
 		v->round = m->round;
 		v->asked = m->number;
 		v->asked_us = step->asked_us;
@@ -443,13 +490,16 @@ voter_release(const struct voter *v, struct voter_step *step)
 		step->record.number = own_number(v, top_of(v) + 1);
 		step->record.holder = v->self;
 	}
-	if (step->record.promised_to == v->self) {
-		step->record.promised_to = SEAT_NONE;
-		step->record.promised_until_boot_us = 0;
-		step->record.promised_us = 0;
-		step->record.standing = 0;
-	}
+	if (step->record.promised_to == v->self)
+		promise_nobody(step);
 	step->release = true;
+	if (v->round == v->first_round) /* nothing was asked */
+		return;
+	begin_question(v, step);
+	step->message.round = v->round;
+	step->message.number = v->record.number;
+	step->message.lease_us = VOTER_GIVEN_BACK;
+	step->message.known_number = v->first_round;
 }
 
 void

@@ -19,6 +19,11 @@
  * RECORD_LEASE_MAX_US they may each be wrong by 1 %: T / 0.99 against (T x 1.01
  * + 2 s) / 1.01.)
  *
+ * Who gives its lease back tells the others: which of its questions are meant, all
+ * of this process up to the last one.  None of them makes a lease any more, so a
+ * granter whose promise is of one of these forgets it, and may vote for another at
+ * once.  A promise of a later question, or of an earlier process, runs on.
+ *
  * Numbers only grow.  A vote is durable before it is answered.  A voter without
  * its file does not know what it promised: it votes for nobody until one promise
  * of the longest lease has passed *and* it has learned the highest number from
@@ -56,6 +61,9 @@
 
 #define VOTER_MARGIN_US ((int64_t)2 * 1000000)
 #define VOTER_FREE	RECORD_LEASE_FREE /* of a lease: without an end */
+/* Of a question: none, it says that the lease is given back.  A release that does
+ * not know this answers that it makes no sense, and its promise runs out. */
+#define VOTER_GIVEN_BACK 0
 
 /* For how long a grant of a lease binds the granter: T x 1.01 + 2 s. */
 int64_t voter_promise_us(int64_t lease_us);
@@ -79,9 +87,11 @@ struct voter_message {
 	enum record_seat to; /* of an answer; of a question SEAT_NONE: all */
 	uint64_t round;	     /* of the asker: pairs answer and question */
 	uint64_t number;     /* the term asked for */
-	int64_t lease_us;    /* the lease asked for; VOTER_FREE */
+	int64_t lease_us;    /* asked for; VOTER_FREE; VOTER_GIVEN_BACK */
 	enum voter_answer answer;
-	uint64_t known_number; /* the highest that the answerer knows of */
+	uint64_t
+	    known_number; /* the highest that the answerer knows of; of what
+				* is given back: the round before the first */
 	enum record_seat known_holder;
 	int64_t wait_us; /* of VOTER_PROMISED: so long it still runs */
 };
@@ -113,8 +123,11 @@ struct voter {
 	int64_t past_us;   /* heard that a vote that stands is past; 0: not */
 	uint64_t seen;	   /* the highest number heard of */
 	enum record_seat seen_holder;
-	uint64_t round; /* of the last question */
-	uint64_t asked; /* its number; 0: none under way */
+	uint64_t round;		/* of the last question */
+	uint64_t first_round;	/* before the first question */
+	bool has_granted;	/* since the start ... */
+	uint64_t granted_round; /* ... last to this question of promised_to */
+	uint64_t asked;		/* its number; 0: none under way */
 	int64_t asked_us;
 	int64_t asked_lease_us; /* VOTER_FREE: without an end */
 	bool granted[SEATS];
@@ -204,7 +217,8 @@ void voter_on_view(struct voter *v, const struct voter_view *view,
     int64_t now_us, struct voter_step *step);
 
 /* Give the lease up: nothing here writes any more (the caller made sure), and
- * this voter may grant to another at once.  Writes. */
+ * this voter may grant to another at once; so may the others when they hear of it.
+ * Writes, and sends. */
 void voter_release(const struct voter *v, struct voter_step *step);
 
 /* An operator's explicit order: hold a new number without the others' votes,

@@ -107,6 +107,32 @@ detection(void)
 	    (long long)silent_us / 1000);
 }
 
+/* What is said while paths are silent. */
+static void
+paths(void)
+{
+	set_up();
+	f.paths = 2;
+	while (f.now_us < START + 30 * S) {
+		f.says[SEAT_FIRST].heard_us = f.path_us[0] = f.now_us;
+		look();
+	}
+	tap_str(decide_state_name(v.state), "path lost", "one of two paths");
+	f.path_us[0] = START;
+	look();
+	tap_str(decide_state_name(v.state), "normal",
+	    "a heartbeat is known before the path that it came by");
+	f.says[SEAT_FIRST].heard_us = START;
+	f.witness = true;
+	f.says[SEAT_WITNESS].heard = true;
+	f.says[SEAT_WITNESS].heard_us = f.now_us;
+	f.says[SEAT_WITNESS].saw_us[SEAT_FIRST] = 0;
+	look();
+	tap_str(decide_state_name(v.state), "link lost",
+	    "only the witness sees it");
+	tap_u64(v.reason, REASON_WITNESS_SEES_PEER, "... it says");
+}
+
 /* Heartbeats that are late, as from a machine that is busy. */
 static void
 late(void)
@@ -413,6 +439,7 @@ int
 main(void)
 {
 	detection();
+	paths();
 	late();
 	server_dead();
 	given_up();

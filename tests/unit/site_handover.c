@@ -31,7 +31,7 @@ set_up(void)
 	giver.peer.role = ROLE_STANDBY;
 	giver.peer_silent_us = 25 * S;
 	giver.peer_ready = true;
-	giver.running = true;
+	giver.running = giver.seen = true;
 	(void)memset(&taker, 0, sizeof(taker));
 	taker.self = SEAT_SECOND;
 	taker.role = &taker_role;
@@ -47,6 +47,7 @@ next(struct handover_facts *f, struct record_role_file *role)
 	handover_next(f, &step);
 	if (step.write) {
 		role->handover = step.handover;
+		role->restart = step.restart;
 		role->role = step.role;
 		if (step.act == HANDOVER_ANNOUNCE)
 			role->handover_to = SEAT_SECOND;
@@ -87,6 +88,10 @@ switchover(void)
 	giver.peer_committed = 999;
 	tap_u64(next(&giver, &giver_role), HANDOVER_SHIP, "a byte is missing");
 	giver.peer_committed = 1000;
+	giver.seen = false;
+	tap_u64(next(&giver, &giver_role), HANDOVER_WAIT,
+	    "a process begun anew looks at the server first");
+	giver.seen = true;
 	tap_u64(next(&giver, &giver_role), HANDOVER_GIVE, "give: the line");
 	tap_ok(giver_role.role == ROLE_STANDBY && giver_role.handover_term > 2,
 	    "the giver is a standby from there on");
@@ -124,14 +129,46 @@ aborts(void)
 {
 	to_stopped();
 	giver.aborted = true;
-	tap_ok(next(&giver, &giver_role) == HANDOVER_START &&
+	tap_ok(next(&giver, &giver_role) == HANDOVER_ABORT &&
 		giver_role.handover == HANDOVER_NONE &&
-		giver_role.role == ROLE_PRIMARY,
-	    "before the line it can be aborted: the server starts again");
+		giver_role.role == ROLE_PRIMARY && giver_role.restart,
+	    "before the line it can be aborted");
+	giver.aborted = false;
+	tap_u64(next(&giver, &giver_role), HANDOVER_WAIT,
+	    "the server is not started while this site may not write");
+	giver.wanted = true;
+	tap_ok(next(&giver, &giver_role) == HANDOVER_WAIT && step.refused &&
+		step.passes,
+	    "another one does not begin before that: %s", step.why);
+	giver.wanted = false;
+	giver.may_write = true;
+	giver_role.maintenance = true;
+	tap_u64(next(&giver, &giver_role), HANDOVER_WAIT, "nor in maintenance");
+	giver_role.maintenance = false;
+	tap_u64(
+	    next(&giver, &giver_role), HANDOVER_START, "then it is started");
+	tap_u64(
+	    next(&giver, &giver_role), HANDOVER_START, "... again if need be");
+	giver.running = true;
+	tap_u64(
+	    next(&giver, &giver_role), HANDOVER_WAIT, "... until it answers");
+	giver.alive = true;
+	tap_ok(next(&giver, &giver_role) == HANDOVER_STARTED &&
+		!giver_role.restart,
+	    "... which is written");
+	tap_u64(next(&giver, &giver_role), HANDOVER_IDLE, "that was it");
 	to_stopped();
 	giver.now_us = 26 * S;
-	tap_u64(next(&giver, &giver_role), HANDOVER_START,
+	tap_u64(next(&giver, &giver_role), HANDOVER_ABORT,
 	    "a silent taker aborts it");
+	to_stopped();
+	giver.peer_committed = giver.end = 1100;
+	tap_u64(next(&giver, &giver_role), HANDOVER_ABORT,
+	    "a server that was started and stopped again aborts it");
+	to_stopped();
+	giver.clean = false;
+	tap_u64(next(&giver, &giver_role), HANDOVER_ABORT,
+	    "... or that has crashed since");
 	set_up();
 	giver.wanted = true;
 	giver.peer_ready = false;

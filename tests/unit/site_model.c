@@ -584,7 +584,7 @@ check_outcome(struct sim *m)
 
 struct totals {
 	uint64_t steps, promotions, handovers, leases, unserved;
-	uint64_t resignations, taken, freed, alone;
+	uint64_t resignations, taken, given_back, freed, alone;
 };
 
 static bool
@@ -615,6 +615,7 @@ episode(uint64_t seed, struct totals *t)
 	t->leases += m.leases;
 	t->resignations += m.resignations;
 	t->taken += m.taken;
+	t->given_back += m.given_back;
 	t->freed += m.freed;
 	t->alone += m.alone;
 	t->unserved += !sim_acknowledges(&m, &m.sites[0]) &&
@@ -653,8 +654,12 @@ main(void)
 	    (unsigned long long)i);
 	tap_ok(t.promotions >= i / 10 && t.handovers >= i / 40,
 	    "sites were promoted, and handed over");
-	tap_diag("%llu free leases, %llu commits under one with no watcher",
-	    (unsigned long long)t.freed, (unsigned long long)t.alone);
+	tap_ok(t.given_back >= i / 20,
+	    "promises ended with the lease that was given back");
+	tap_diag(
+	    "%llu promises given back, %llu free leases, %llu commits under one with no watcher",
+	    (unsigned long long)t.given_back, (unsigned long long)t.freed,
+	    (unsigned long long)t.alone);
 	tap_ok(t.freed >= i / 4 && t.alone >= i,
 	    "in maintenance a primary went on without its watcher");
 	tap_ok(t.taken >= i / 50, "and took over from one that had resigned");

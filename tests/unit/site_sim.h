@@ -105,7 +105,8 @@ struct sim {
 	unsigned int faults; /* violations seen */
 	char fault[200];
 	uint64_t promotions, handovers, leases, resignations, taken;
-	uint64_t freed; /* leases without an end */
+	uint64_t given_back; /* promises forgotten since a lease went back */
+	uint64_t freed;	     /* leases without an end */
 	uint64_t
 	    alone; /* commits of one that is free, its watcher being down */
 };
@@ -179,6 +180,18 @@ sim_boot_id(const struct sim_site *s, char out[RECORD_BOOT_BYTES])
 
 /* --- lines --- */
 
+/* How many of these messages lie about for a while. */
+static unsigned int
+sim_late_percent(const struct sim *m, const struct message *content)
+{
+	if (!m->sharp)
+		return 1;
+	return content->kind == MESSAGE_ASK &&
+		content->vote.lease_us == VOTER_GIVEN_BACK
+	    ? 50
+	    : 5;
+}
+
 static void
 sim_post(struct sim *m, const struct sim_site *from, unsigned int to,
     unsigned int path, const struct message *content)
@@ -194,8 +207,7 @@ sim_post(struct sim *m, const struct sim_site *from, unsigned int to,
 		q = &m->queue[m->queued++];
 		q->sent = m->now;
 		q->at = m->now + 1000 + sim_below(m, m->delay_us);
-		if (sim_chance(
-			m, m->sharp ? 5 : 1)) /* it lay about for a while */
+		if (sim_chance(m, sim_late_percent(m, content)))
 			q->at += sim_below(m, 60 * SIM_S);
 		q->from = from->seat;
 		q->to = to;
@@ -235,9 +247,9 @@ sim_process_dies(struct sim *m, struct sim_site *s, int64_t back_us)
 static void
 sim_server_gone(struct sim_site *s)
 {
+	s->clean = s->clean && !s->running; /* what was clean stays so */
 	s->running = false;
 	s->writable = false;
-	s->clean = false;
 	s->stop_at = 0;
 }
 
@@ -484,7 +496,10 @@ sim_check_promotion(struct sim *m, struct sim_site *s)
 	if (m->settings.rpo_limit_us >= 0 &&
 	    m->rpo_us > m->settings.rpo_limit_us)
 		sim_violation(m, "promoted with no hold, and too much is lost");
-	if (!m->heedless && (peer->role.maintenance || peer->role.clean_stop))
+	/* What the other announced as this began may be on its way still. */
+	if (!m->heedless &&
+	    (s->role.maintenance || s->says[peer->seat].maintenance ||
+		s->says[peer->seat].clean_stop))
 		sim_violation(m, "promoted with no hold in maintenance");
 }
 
@@ -509,6 +524,7 @@ sim_promote(struct sim *m, struct sim_site *s)
 	role.role = ROLE_PRIMARY;
 	role.held = number;
 	role.handover = HANDOVER_NONE;
+	role.restart = false;
 	if (!sim_write_role(m, s, &role))
 		return;
 	s->promoted = false; /* it is on its way */
@@ -550,6 +566,7 @@ sim_write_verdict(struct sim *m, struct sim_site *s)
 		role.superseded_by = v->number;
 		role.role = ROLE_STANDBY;
 		role.handover = HANDOVER_NONE;
+		role.restart = false;
 		role.waived = 0;
 	}
 	return sim_write_role(m, s, &role);
@@ -652,6 +669,7 @@ sim_write_handover(
 			return;
 	}
 	role.handover = h->handover;
+	role.restart = h->restart;
 	role.role = h->role;
 	switch (h->act) {
 	case HANDOVER_ANNOUNCE:
@@ -692,7 +710,9 @@ sim_handover(struct sim *m, struct sim_site *s)
 	f.wanted = s->wanted;
 	f.aborted = s->aborted;
 	f.peer_ready = m->promotable;
-	f.running = s->running;
+	f.seen = true;
+	f.running = f.alive = s->running;
+	f.may_write = s->verdict.may_write;
 	f.clean = s->clean;
 	f.end = s->position;
 	f.peer_committed = peer->committed;
@@ -710,6 +730,11 @@ sim_handover(struct sim *m, struct sim_site *s)
 		sim_stop_server(m, s, true);
 		break;
 	case HANDOVER_START:
+		if (!s->verdict.may_write)
+			sim_violation(
+			    m, "an aborted hand-over starts a server");
+		break;
+	case HANDOVER_ABORT:
 	case HANDOVER_FINISH:
 		s->aborted = false;
 		break;
@@ -881,6 +906,8 @@ sim_arrive(struct sim *m, const struct sim_message *q)
 		break;
 	case MESSAGE_ASK:
 		voter_on_ask(&s->voter, &in.vote, sim_clock(m, s), &step);
+		m->given_back +=
+		    step.write && in.vote.lease_us == VOTER_GIVEN_BACK;
 		(void)sim_do_step(m, s, &step);
 		break;
 	case MESSAGE_ANSWER:

@@ -13,13 +13,14 @@
 
 static struct voter a, b, w;
 static struct voter_step step, answer;
+static uint64_t first_round = 7;
 
 static void
 start(struct voter *v, enum record_seat self, const struct record_term *r,
     const char *boot_id, int64_t now_us)
 {
 	struct voter_config c = { "main", { "tokyo", "osaka", "nagoya" },
-		boot_id, self, 30 * S, 7 };
+		boot_id, self, 30 * S, first_round };
 
 	voter_start(v, &c, r, now_us);
 }
@@ -82,6 +83,107 @@ leases(void)
 	(void)asks(&a, 2, 900 * S);
 	tap_ok(!grants(&a, &w, 900 * S), "no going back in term");
 	tap_u64(answer.message.answer, VOTER_STALE, "... it says");
+}
+
+/* `v` hears what `step` says is given back; whether it forgot a promise. */
+static bool
+forgets(struct voter *v, int64_t now_us)
+{
+	voter_on_ask(v, &step.message, now_us, &answer);
+	voter_commit(v, &answer, now_us);
+	return answer.write && answer.record.promised_to == SEAT_NONE;
+}
+
+static void
+gives_back(struct voter *v, int64_t now_us)
+{
+	voter_release(v, &step);
+	voter_commit(v, &step, now_us);
+}
+
+static bool frees(struct voter *of, struct voter *v, int64_t now_us);
+
+static void
+given_back(void)
+{
+	struct voter_step late;
+	struct voter_message grant;
+	struct record_term file;
+
+	set_up();
+	gives_back(&a, 99 * S);
+	tap_ok(!step.send, "who asked for nothing gives nothing back");
+	(void)asks(&a, 2, 100 * S);
+	(void)grants(&a, &w, 100 * S);
+	(void)grants(&a, &b, 100 * S);
+	gives_back(&a, 101 * S);
+	tap_ok(!voter_holds(&a, 101 * S) && step.send, "a lease is given back");
+	late = step;
+	tap_u64(asks(&b, 3, 102 * S), VOTER_PROMISED,
+	    "a granter that has not heard of it keeps its promise");
+	step = late;
+	tap_ok(forgets(&b, 102 * S) && !answer.send, "one that has forgets it");
+	tap_ok(!forgets(&b, 102 * S), "... once");
+	tap_u64(asks(&b, 3, 102 * S), VOTER_GRANT, "... asks itself");
+	tap_ok(grants(&b, &a, 102 * S) && voter_holds(&b, 103 * S),
+	    "... and has the lease with the vote of who gave it back");
+
+	/* It comes late: another question was granted meanwhile. */
+	set_up();
+	(void)asks(&a, 2, 100 * S);
+	(void)grants(&a, &w, 100 * S);
+	gives_back(&a, 101 * S);
+	late = step;
+	(void)asks(&a, 2, 102 * S);
+	(void)grants(&a, &w, 102 * S);
+	step = late;
+	tap_ok(!forgets(&w, 103 * S), "a promise of a later question stays");
+	(void)asks(&b, 3, 103 * S);
+	tap_ok(!grants(&b, &w, 103 * S), "... and binds");
+	(void)asks(&a, 2, 104 * S);
+	voter_on_ask(&w, &step.message, 104 * S, &answer);
+	grant = answer.message;
+	voter_commit(&w, &answer, 104 * S);
+	gives_back(&a, 105 * S);
+	tap_ok(forgets(&w, 105 * S),
+	    "all questions up to the last one are given back");
+	tap_ok(
+	    !voter_on_answer(&a, &grant, 106 * S) && !voter_holds(&a, 106 * S),
+	    "an answer that comes after that makes no lease");
+
+	/* An earlier process's question may have made a lease: nobody knows. */
+	set_up();
+	(void)asks(&a, 2, 100 * S);
+	(void)grants(&a, &w, 100 * S);
+	file = a.record;
+	first_round = 1000;
+	start(&a, SEAT_FIRST, &file, "boot", 101 * S);
+	first_round = 7;
+	(void)asks(&a, 2, 102 * S);
+	gives_back(&a, 103 * S);
+	tap_ok(!forgets(&w, 103 * S), "an earlier process's promise stays");
+	(void)asks(&a, 2, 104 * S);
+	(void)grants(&a, &w, 104 * S);
+	file = w.record;
+	start(&w, SEAT_WITNESS, &file, "boot", 105 * S);
+	gives_back(&a, 106 * S);
+	tap_ok(!forgets(&w, 106 * S),
+	    "a granter begun anew knows of no question: it waits");
+
+	/* Somebody else's promise is not touched, nor is a free one spared. */
+	set_up();
+	(void)asks(&a, 2, 100 * S);
+	late = step;
+	(void)asks(&b, 3, 100 * S);
+	(void)grants(&b, &w, 100 * S);
+	voter_release(&a, &late);
+	step = late;
+	tap_ok(!forgets(&w, 101 * S), "a promise to another stays");
+	set_up();
+	(void)frees(&a, &w, 110 * S);
+	gives_back(&a, 111 * S);
+	tap_ok(forgets(&w, 111 * S) && w.record.standing == 0,
+	    "a vote that stands is given back, too");
 }
 
 /* `of` asks for a free lease; whether `v` granted it. */
@@ -292,6 +394,7 @@ main(void)
 {
 	leases();
 	free_leases();
+	given_back();
 	lost();
 	forced();
 	hd3();
