@@ -216,7 +216,7 @@ rule_do_verdict(struct rule *r)
 	note_in_role(r);
 	if (v->ask != 0)
 		(void)rule_ask(r, v->ask, v->ask_free);
-	if (voter_is_free(&r->voter) && !voter_is_free_durably(&r->voter)) {
+	if (!voter_is_noted(&r->voter)) {
 		voter_note(&r->voter, &step);
 		(void)rule_voter_step(r, &step);
 	}

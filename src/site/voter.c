@@ -218,6 +218,17 @@ voter_is_free_durably(const struct voter *v)
 	return voter_is_free(v) && v->record.lease_until_boot_us == VOTER_FREE;
 }
 
+bool
+voter_is_noted(const struct voter *v)
+{
+	const struct record_term *r = &v->record;
+
+	if (v->lease_until == 0 || voter_is_free(v))
+		return v->lease_until == 0 || voter_is_free_durably(v);
+	return r->lease_number == v->lease_number &&
+	    r->lease_until_boot_us != 0;
+}
+
 uint64_t
 voter_stands(const struct voter *v)
 {

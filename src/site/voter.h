@@ -185,7 +185,10 @@ bool voter_is_free(const struct voter *v);
 bool voter_is_free_durably(const struct voter *v);
 /* The vote of this site for itself has no end: the lease is free, or asked for. */
 uint64_t voter_stands(const struct voter *v);
-/* Write the lease as it is.  Writes. */
+/* Whether a later process would know of the lease: all of a free one; one with an end
+ * at least as it was when it was last asked for. */
+bool voter_is_noted(const struct voter *v);
+/* Write the lease as it is, when it is not noted.  Writes. */
 void voter_note(const struct voter *v, struct voter_step *step);
 
 /* Another asks: the step has the answer, and the record when it is a grant. */

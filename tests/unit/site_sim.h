@@ -631,11 +631,11 @@ sim_act(struct sim *m, struct sim_site *s)
 		&s->voter, v->ask, sim_clock(m, s), &step) == VOTER_GRANT &&
 	    !sim_do_step(m, s, &step))
 		return false;
-	if (voter_is_free(&s->voter) && !voter_is_free_durably(&s->voter)) {
+	if (!voter_is_noted(&s->voter)) {
 		voter_note(&s->voter, &step);
 		if (!sim_do_step(m, s, &step))
 			return false;
-		m->freed++;
+		m->freed += voter_is_free(&s->voter);
 	}
 	if (v->act == DECIDE_STOP)
 		sim_stop_server(m, s, false);

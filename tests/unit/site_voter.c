@@ -70,6 +70,14 @@ leases(void)
 	    "the witness grants, and writes it first");
 	tap_ok(voter_holds(&a, 130 * S - 1) && !voter_holds(&a, 130 * S),
 	    "the lease counts from asking");
+	tap_ok(!voter_is_noted(&a), "a later process would not know of it");
+	voter_note(&a, &step);
+	voter_commit(&a, &step, 101 * S);
+	file = a.record;
+	tap_ok(voter_is_noted(&a), "... until it is written");
+	start(&a, SEAT_FIRST, &file, "boot", 102 * S);
+	tap_ok(voter_holds(&a, 130 * S - 1) && !voter_holds(&a, 130 * S),
+	    "... then it has it until the same end");
 	file = w.record;
 	tap_u64(asks(&b, 3, 133 * S), VOTER_GRANT, "the second asks");
 	tap_ok(!grants(&b, &w, 133 * S + 299999), "the promise still runs");
