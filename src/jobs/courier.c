@@ -33,7 +33,8 @@
 #include "link/handover.h"
 #include "link/keys.h"
 
-#define TICK_MS	     20
+#define TICK_MS	     40
+#define AWAITED_MS   20 /* the same while commits wait for a peer */
 #define STATUS_US    CLOCK_SECOND_US
 #define PATHS_US     (CLOCK_SECOND_US / 5)
 #define MESSAGE_NAME 24
@@ -62,7 +63,7 @@ struct courier {
 	struct giver *giver;
 	uint64_t bodies;
 	struct courier_rule *rules;
-	int handover_fd;
+	int handover_fd, tick_ms;
 	char *status_path;
 	int64_t status_us, ship_us, paths_us;
 	struct pace sent_pace, received_pace; /* bytes on the lanes */
@@ -562,7 +563,7 @@ run(struct courier *c, struct err *e)
 			return -1;
 		}
 		p[0].revents = p[1].revents = 0;
-		if (link_run(c->link, p, COUNT_OF(p), TICK_MS, e) == -1)
+		if (link_run(c->link, p, COUNT_OF(p), c->tick_ms, e) == -1)
 			return -1;
 		courier_rule_take(c->rules, send_of_rule, c);
 		if ((p[0].revents & POLLIN) != 0 &&
@@ -644,9 +645,15 @@ int
 courier_run(
     const struct settings *s, const struct peer_settings *p, struct err *e)
 {
-	struct courier c = { .settings = s, .peer = p, .handover_fd = -1 };
+	struct courier c = {
+		.settings = s, .peer = p, .handover_fd = -1, .tick_ms = TICK_MS
+	};
+	size_t i;
 	int rc = -1;
 
+	for (i = 0; i < s->cluster_count; i++)
+		if (s->clusters[i].wal_ack == WAL_ACK_REMOTE)
+			c.tick_ms = AWAITED_MS;
 	c.ships = mem_zarray(s->cluster_count + 1, sizeof(struct ship *));
 	if (open_all(&c, e) == 0)
 		rc = run(&c, e);

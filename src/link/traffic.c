@@ -4,7 +4,7 @@
 #include "link/link_int.h"
 
 #define ACK_CHUNKS 16
-#define ACK_US	   (CLOCK_SECOND_US / 50)
+#define ACK_US	   (CLOCK_SECOND_US / 10) /* nobody waits for it */
 #define ROUNDS_MAX 8 /* of filling and writing one connection in a turn */
 
 /* What was taken is to be said before long. */
