@@ -45,17 +45,24 @@ print_receiver(const json_t *r)
 		(void)printf("            %s\n", json_get_str(r, "error"));
 }
 
+/* is_to: by its role this site is a standby. */
 static void
-print_standby(const json_t *y)
+print_standby(const json_t *y, bool is_to)
 {
 	char behind[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
+	const char *state = json_get_str(y, "state");
 
-	if (strcmp(json_get_str(y, "state"), "promoted") == 0) {
+	if (strcmp(state, "promoted") == 0 && !is_to) {
 		(void)printf(
 		    "  standby   promoted: it is the server here now\n");
 		return;
 	}
-	(void)printf("  standby   %s", json_get_str(y, "state"));
+	if (strcmp(state, "promoted") == 0 || strcmp(state, "foreign") == 0) {
+		(void)printf("  standby   none: the server here was the "
+			     "primary, and does not follow yet\n");
+		return;
+	}
+	(void)printf("  standby   %s", state);
 	if (json_get_str(y, "replayed")[0] != '\0')
 		(void)printf(", timeline %lld, replayed up to %s, %s behind",
 		    (long long)json_get_int(y, "timeline"),
@@ -135,12 +142,29 @@ print_ready(const json_t *ready)
 		(void)printf("  ready     yes\n");
 }
 
+#define TARGET_BYTES (CLOCK_TEXT_BYTES + 24)
+
+/* " (target 1min: met)", or "" when there is none. */
+static const char *
+target_text(int64_t us, int64_t target_us, char out[TARGET_BYTES])
+{
+	char target[CLOCK_TEXT_BYTES];
+
+	out[0] = '\0';
+	if (target_us > 0)
+		(void)snprintf(out, TARGET_BYTES, " (target %s: %s)",
+		    clock_interval(target_us, target),
+		    us <= target_us ? "met" : "missed");
+	return out;
+}
+
 /* When it was last shown that the cluster can be brought back. */
 static void
-print_drill(const json_t *drill, const json_t *job, int64_t now_us)
+print_drill(
+    const json_t *drill, const json_t *job, int64_t target_us, int64_t now_us)
 {
 	char text[CLOCK_TEXT_BYTES + 8], took[CLOCK_TEXT_BYTES],
-	    when[CLOCK_TEXT_BYTES];
+	    when[CLOCK_TEXT_BYTES], target[TARGET_BYTES];
 
 	if (drill == NULL && json_get_int(job, "next_us") == 0 &&
 	    !json_is_true(json_object_get(job, "running")))
@@ -148,9 +172,11 @@ print_drill(const json_t *drill, const json_t *job, int64_t now_us)
 	if (json_get_int(drill, "passed_us") == 0)
 		(void)printf("  drill     none has passed yet");
 	else
-		(void)printf("  drill     passed %s, RTO %s",
+		(void)printf("  drill     passed %s, RTO %s%s",
 		    ago(json_get_int(drill, "passed_us"), now_us, text),
-		    clock_interval(json_get_int(drill, "rto_us"), took));
+		    clock_interval(json_get_int(drill, "rto_us"), took),
+		    target_text(
+			json_get_int(drill, "rto_us"), target_us, target));
 	if (json_is_true(json_object_get(job, "running")))
 		(void)printf(", running");
 	else if (json_get_int(job, "next_us") != 0)
@@ -207,12 +233,18 @@ print_cluster(const json_t *c, int64_t now_us)
 {
 	const json_t *gap = json_object_get(c, "gap"),
 		     *standby = json_object_get(c, "standby"),
+		     *rule = json_object_get(c, "rule"),
 		     *jobs = json_object_get(c, "jobs"), *job;
+	bool is_to = strcmp(json_get_str(rule, "role"), "standby") == 0;
 	const char *names[] = { "backup", "verify", "expire" };
 	char text[CLOCK_TEXT_BYTES + 8];
 	size_t i;
 
 	(void)printf("\ncluster %s\n", json_get_str(c, "name"));
+	if (strcmp(json_get_str(rule, "role"), "witness") == 0) {
+		print_rule(rule);
+		return; /* it votes, and stores nothing */
+	}
 	if (json_get_int(c, "backups") == 0)
 		(void)printf("  backups   none yet\n");
 	else
@@ -224,14 +256,16 @@ print_cluster(const json_t *c, int64_t now_us)
 		(void)printf(
 		    "  server    none at this site: it comes from %s\n",
 		    json_get_str(c, "comes_from"));
+	else if (is_to)
+		(void)printf("  WAL       from the other site\n");
 	else
 		print_receiver(json_object_get(c, "receiver"));
-	print_rule(json_object_get(c, "rule"));
+	print_rule(rule);
 	/* Of the primary the folder of a standby to be is the server's own. */
 	if (standby != NULL &&
-	    (json_get_str(c, "comes_from")[0] != '\0' ||
+	    (json_get_str(c, "comes_from")[0] != '\0' || is_to ||
 		strcmp(json_get_str(standby, "state"), "foreign") != 0))
-		print_standby(standby);
+		print_standby(standby, is_to);
 	if (gap != NULL)
 		(void)printf("  GAP       timeline %lld, %s to %s\n",
 		    (long long)json_get_int(gap, "timeline"),
@@ -243,7 +277,7 @@ print_cluster(const json_t *c, int64_t now_us)
 			print_job(names[i], job, now_us);
 	print_ready(json_object_get(c, "ready"));
 	print_drill(json_object_get(c, "drill"), json_object_get(jobs, "drill"),
-	    now_us);
+	    json_get_int(c, "rto_target_us"), now_us);
 }
 
 /* ", durable there up to 0/3000060, 1.2 MB behind", or "in step" */
@@ -290,10 +324,27 @@ print_course(const json_t *o)
 		    clock_interval(json_get_int(o, "eta_us"), left));
 }
 
-static void
-print_ship(const json_t *o)
+/* Of the cluster that a ship or an accept is of. */
+static int64_t
+rpo_target(const json_t *clusters, const json_t *course)
 {
-	char size[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES];
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach(clusters, i, c)
+	{
+		if (strcmp(json_get_str(c, "name"),
+			json_get_str(course, "cluster")) == 0)
+			return json_get_int(c, "rpo_target_us");
+	}
+	return 0;
+}
+
+static void
+print_ship(const json_t *o, int64_t target_us)
+{
+	char size[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES],
+	    target[TARGET_BYTES];
 	int64_t since_us = json_get_int(o, "lacking_since_us");
 
 	(void)printf("  sends     %s: %s", json_get_str(o, "cluster"),
@@ -302,8 +353,9 @@ print_ship(const json_t *o)
 	print_course(o);
 	if (since_us > 0)
 		(void)printf("\n            the loss of this site now would "
-			     "lose up to %s",
-		    clock_interval(clock_now_us() - since_us, late));
+			     "lose up to %s%s",
+		    clock_interval(clock_now_us() - since_us, late),
+		    target_text(clock_now_us() - since_us, target_us, target));
 	if (json_get_str(o, "backup")[0] != '\0')
 		(void)printf("\n            backup %s is on its way, %s left",
 		    json_get_str(o, "backup"),
@@ -318,10 +370,11 @@ print_ship(const json_t *o)
 }
 
 static void
-print_accept(const json_t *o)
+print_accept(const json_t *o, int64_t skew_us, int64_t target_us)
 {
-	char late[CLOCK_TEXT_BYTES];
+	char late[CLOCK_TEXT_BYTES], target[TARGET_BYTES];
 	int64_t source_us = json_get_int(o, "source_us");
+	int64_t late_us = clock_now_us() + skew_us - source_us;
 
 	(void)printf("  takes     %s: %s", json_get_str(o, "cluster"),
 	    json_get_str(o, "state"));
@@ -332,8 +385,10 @@ print_accept(const json_t *o)
 		    "\n            proved: a failover now would lose no "
 		    "commit that waited for this site");
 	else if (source_us > 0)
-		(void)printf("\n            a failover now would lose up to %s",
-		    clock_interval(clock_now_us() - source_us, late));
+		(void)printf(
+		    "\n            a failover now would lose up to %s%s",
+		    clock_interval(late_us < 0 ? 0 : late_us, late),
+		    target_text(late_us, target_us, target));
 	if (json_get_str(o, "why")[0] != '\0')
 		(void)printf("\n            %s", json_get_str(o, "why"));
 	(void)printf("\n");
@@ -355,7 +410,7 @@ print_skew(const json_t *l)
 }
 
 static void
-print_link(const json_t *l)
+print_link(const json_t *l, const json_t *clusters)
 {
 	char ago_text[CLOCK_TEXT_BYTES];
 	const json_t *path, *one;
@@ -383,13 +438,17 @@ print_link(const json_t *l)
 			(void)printf(": %s", json_get_str(path, "error"));
 		(void)printf("\n");
 	}
-	json_array_foreach(json_object_get(l, "ships"), i, one) print_ship(one);
+	json_array_foreach(json_object_get(l, "ships"), i, one)
+	    print_ship(one, rpo_target(clusters, one));
 	json_array_foreach(json_object_get(l, "accepts"), i, one)
-	    print_accept(one);
+	{
+		print_accept(
+		    one, json_get_int(l, "skew_us"), rpo_target(clusters, one));
+	}
 }
 
 static void
-print_peer(const json_t *p)
+print_peer(const json_t *p, const json_t *clusters)
 {
 	(void)printf("\npeer %s%s\n", json_get_str(p, "name"),
 	    json_is_true(json_object_get(p, "witness")) ? " (witness)" : "");
@@ -398,7 +457,7 @@ print_peer(const json_t *p)
 	else
 		(void)printf("  %s\n", json_get_str(p, "error"));
 	if (json_object_get(p, "link") != NULL)
-		print_link(json_object_get(p, "link"));
+		print_link(json_object_get(p, "link"), clusters);
 }
 
 static void
@@ -425,7 +484,7 @@ print_all(const json_t *reply)
 	for (i = 0; i < json_array_size(clusters); i++)
 		print_cluster(json_array_get(clusters, i), clock_now_us());
 	for (i = 0; i < json_array_size(peers); i++)
-		print_peer(json_array_get(peers, i));
+		print_peer(json_array_get(peers, i), clusters);
 }
 
 /* What can be said without the daemon. */

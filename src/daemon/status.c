@@ -143,6 +143,10 @@ cluster_status(const struct settings *s, const struct duties *d,
 	json_set_str(o, "name", c->name);
 	if (cs != NULL && cs->conninfo == NULL)
 		set_text(o, "comes_from", cs->accept_from);
+	if (cs != NULL) {
+		set_number(o, "rpo_target_us", cs->rpo_target_us);
+		set_number(o, "rto_target_us", cs->rto_target_us);
+	}
 	if (c->known.repository_known)
 		json_set_u64(o, "backups", c->known.backups);
 	set_time(o, "newest_backup_us", c->known.newest_backup_us);

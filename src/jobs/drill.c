@@ -32,6 +32,7 @@
 #include "jobs/drill_int.h"
 #include "jobs/drill_report.h"
 #include "jobs/jobs.h"
+#include "jobs/skew.h"
 
 #define SQL_BYTES_MAX ((size_t)1 << 20)
 /* What a copy needs beside its files and the WAL that it fetches. */
@@ -224,6 +225,7 @@ static int
 prepare(struct drill *d, struct err *e)
 {
 	const struct settings *s = d->settings;
+	char peer[64];
 	bool swept;
 
 	if (drill_sweep(s, d->cluster, &swept, e) == -1)
@@ -238,6 +240,8 @@ prepare(struct drill *d, struct err *e)
 		return -1;
 	backup_id_new(d->started_us, d->result->id);
 	d->known_us = drill_known_us(d);
+	d->skew_known =
+	    skew_of_server(d->settings, d->cluster, &d->skew_us, peer);
 	drill_sample(d, "before", true);
 	if (find_place(d, e) == -1 || plan(d, e) == -1 ||
 	    check_space(d, e) == -1 || make_folder(d, e) == -1)

@@ -122,6 +122,8 @@ struct drill {
 
 	int64_t started_us, began_us; /* wall, boot */
 	int64_t known_us; /* source's time of the last WAL at the start */
+	int64_t skew_us;  /* the source's clock minus ours then ... */
+	bool skew_known;  /* ... or 0 */
 	int64_t sample_us, sample_every_us, space_us;
 	uint64_t space_most_bytes;
 	char phase[32]; /* what samples are taken during */

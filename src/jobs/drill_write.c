@@ -88,13 +88,19 @@ rpo_json(const struct drill *d)
 	int64_t us = -1;
 
 	if (known_us != 0) {
-		us = d->started_us > known_us ? d->started_us - known_us : 0;
+		us = d->started_us + d->skew_us - known_us;
+		us = us < 0 ? 0 : us;
 		drill_add_part(parts,
-		    "age of the newest WAL here when the drill began, by the "
-		    "server's clock",
+		    d->skew_known
+			? "age of the newest WAL here when the drill began, by "
+			  "the server's clock, from which ours differs as "
+			  "measured"
+			: "age of the newest WAL here when the drill began, by "
+			  "the server's clock",
 		    us, "measured");
-		drill_add_part(
-		    parts, "difference of the two clocks", 0, "assumed");
+		if (!d->skew_known)
+			drill_add_part(parts, "difference of the two clocks", 0,
+			    "assumed");
 	}
 	return drill_measure(d->cluster->rpo_target_us, us, parts);
 }

@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/show.h"
 #include "base/size.h"
 #include "jobs/ready_int.h"
+#include "jobs/skew.h"
 #include "repo/keyset.h"
 #include "repo/walknown.h"
 
@@ -70,8 +70,8 @@ find_target(struct ready *r)
 static void
 look_at_age(struct ready *r)
 {
-	int64_t target_us = r->k.cluster->rpo_target_us, age_us;
-	char age[CLOCK_TEXT_BYTES], most[CLOCK_TEXT_BYTES];
+	int64_t target_us = r->k.cluster->rpo_target_us, skew_us, age_us;
+	char age[CLOCK_TEXT_BYTES], most[CLOCK_TEXT_BYTES], peer[64];
 	struct wal_known known;
 
 	wal_known_read(&r->lineage, &known);
@@ -83,7 +83,8 @@ look_at_age(struct ready *r)
 		    "nothing here says how old it is");
 		return;
 	}
-	age_us = clock_now_us() - known.server_us;
+	(void)skew_of_server(r->k.settings, r->k.cluster, &skew_us, peer);
+	age_us = clock_now_us() + skew_us - known.server_us;
 	(void)clock_interval(age_us < 0 ? 0 : age_us, age);
 	if (age_us > target_us)
 		check_say(&r->k, CHECK_FAULT, "age of WAL",
@@ -91,36 +92,33 @@ look_at_age(struct ready *r)
 		    "up to %s would be lost, rpo_target is %s", age,
 		    clock_interval(target_us, most));
 	else
-		check_say(&r->k, CHECK_OK, "age of WAL", NULL, "%s", age);
+		check_say(&r->k, CHECK_OK, "age of WAL", NULL,
+		    "%s, rpo_target is %s", age,
+		    clock_interval(target_us, most));
 }
 
-/* As the receiver saw it with the server's last word. */
 static void
 look_at_clock(struct ready *r)
 {
-	AUTO_FREE char *path = mem_printf("%s/%s/receiver.json",
-	    r->k.settings->state_dir, r->k.cluster->name);
-	AUTO_JSON json_t *j = show_read(path);
-	int64_t ours_us, theirs_us, skew_us;
-	char skew[CLOCK_TEXT_BYTES];
+	char skew[CLOCK_TEXT_BYTES], peer[64];
+	int64_t us;
 
-	ours_us = json_get_int(j, "message_us");
-	theirs_us = json_get_int(j, "server_us");
-	if (ours_us == 0 || theirs_us == 0) {
+	if (!skew_of_server(r->k.settings, r->k.cluster, &us, peer)) {
 		check_say(&r->k, CHECK_NOTE, "clocks", NULL,
-		    "not compared: no receiver of this site is in contact");
+		    "not compared: neither a receiver of this site nor another "
+		    "site is in contact");
 		return;
 	}
-	skew_us =
-	    ours_us > theirs_us ? ours_us - theirs_us : theirs_us - ours_us;
-	(void)clock_interval(skew_us, skew);
-	if (skew_us > SKEW_US)
+	us = us < 0 ? -us : us;
+	(void)clock_interval(us, skew);
+	if (us > SKEW_US)
 		check_say(&r->k, CHECK_WARNING, "clocks",
 		    "Let both machines keep their time by NTP.",
-		    "this machine and the server differ by %s", skew);
+		    "this machine and %s differ by %s",
+		    peer[0] == '\0' ? "the server" : peer, skew);
 	else
-		check_say(&r->k, CHECK_OK, "clocks", NULL,
-		    "within %s of the server's", skew);
+		check_say(&r->k, CHECK_OK, "clocks", NULL, "within %s of %s's",
+		    skew, peer[0] == '\0' ? "the server" : peer);
 }
 
 static void

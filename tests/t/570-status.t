@@ -94,6 +94,8 @@ like($out, qr/^  sends     main: shipping, durable there up to .*(?:in step|behi
 ($status, $out) = status('osaka');
 like($out, qr/^  takes     main: accepting, durable here up to /m,
 	'OP1: and what comes');
+like($out, qr/^ +a failover now would lose up to \S.* \(target 1min: met\)$/m,
+	'OP1: RPO against its target');
 cmp_ok(scalar(() = $out =~ /\n/g), '<=', 24, 'OP1: on one screen, too');
 
 my $starts = sub {
@@ -152,6 +154,9 @@ ok(Kura::wait_until(sub {
 }), 'what does not get less has no ETA');
 like((status('tokyo'))[1], qr/it does not catch up at this rate/,
 	'and status says so');
+like((status('tokyo'))[1],
+	qr/^ +the loss of this site now would lose up to \S.* \(target 1min: m/m,
+	'and the RPO against its target');
 kill('CONT', $stopped);
 ok(Kura::wait_until(sub {
 	return $sites->wait_committed('main', 'tokyo', 'osaka', $primary->lsn, 1)

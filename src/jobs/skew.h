@@ -1,0 +1,20 @@
+#ifndef JOBS_SKEW_H
+#define JOBS_SKEW_H
+
+/*
+ * skew: by how much the clock of a cluster's server differs from ours, as measured by
+ * the receiver, or by the link to the site that the cluster comes from (whose clock
+ * is taken for its server's).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+
+/* *us: theirs minus ours; peer: the site whose link says so, "" for the receiver.
+ * false, and 0: nobody is in contact. */
+bool skew_of_server(const struct settings *s, const struct cluster_settings *c,
+    int64_t *us, char peer[64]);
+
+#endif /* !JOBS_SKEW_H */
