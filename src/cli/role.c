@@ -42,10 +42,35 @@ print_site(const json_t *y)
 	if (!role_is(y, "witness"))
 		(void)printf(", server %s%s", role_str(y, "server"),
 		    role_is(y, "writable") ? ", takes writes" : "");
-	if (role_is(y, "maintenance"))
+	/* A standby only repeats what it has heard. */
+	if (role_is(y, "maintenance") &&
+	    strcmp(role_str(y, "role"), "primary") == 0)
 		(void)printf(", maintenance");
 	if (role_is(y, "clean_stop"))
 		(void)printf(", stopped by its administrator");
+	(void)printf("\n");
+}
+
+/* What counts for --allow-data-loss is the loss when the primary fell silent; more is
+ * lost when it has gone on writing where nobody hears it. */
+static void
+print_loss(const json_t *shown)
+{
+	int64_t rpo_us = role_num(shown, "rpo_us");
+	int64_t loss_us = role_num(shown, "loss_us");
+	char rpo[CLOCK_TEXT_BYTES], loss[CLOCK_TEXT_BYTES];
+
+	if (rpo_us < 0) {
+		(void)printf("  it is not known how much a promotion now would "
+			     "lose\n");
+		return;
+	}
+	(void)printf("  a promotion now would lose at most the last %s",
+	    clock_interval(rpo_us, rpo));
+	if (loss_us >= 0 && rpo_us - loss_us > 2 * CLOCK_SECOND_US)
+		(void)printf(
+		    ", and %s if the primary was lost when it fell silent",
+		    clock_interval(loss_us, loss));
 	(void)printf("\n");
 }
 
@@ -62,13 +87,7 @@ role_print(const json_t *shown)
 	    role_str(shown, "reason")[0] == '\0' ? "" : ": ",
 	    role_str(shown, "reason"));
 	if (strcmp(role_str(shown, "role"), "standby") == 0) {
-		if (role_num(shown, "rpo_us") >= 0)
-			(void)printf("  a promotion now would lose at most the "
-				     "last %s\n",
-			    clock_interval(role_num(shown, "rpo_us"), text));
-		else
-			(void)printf("  it is not known how much a promotion "
-				     "now would lose\n");
+		print_loss(shown);
 		if (!role_is(shown, "promotable"))
 			(void)printf("  not promotable: %s\n",
 			    role_str(shown, "why_not"));

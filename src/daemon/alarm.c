@@ -12,6 +12,7 @@ struct alarm {
 	enum alarm_kind kind;
 	char *cluster, *message;
 	int64_t since_us;
+	bool waits; /* perhaps it passes: nobody sees it yet */
 };
 
 struct alarms {
@@ -37,6 +38,14 @@ static const struct {
 	    "pgkura backup %s" },
 	[ALARM_DUTY_FAILING] = { "duty_failing", LOG_LEVEL_ERROR,
 	    "pgkura check %s" },
+	[ALARM_STANDBY_FAILING] = { "standby_failing", LOG_LEVEL_ERROR,
+	    "pgkura standby status %s" },
+	[ALARM_FAILBACK_DUE] = { "failback_due", LOG_LEVEL_WARNING,
+	    "pgkura failback %s" },
+	[ALARM_NO_STANDBY] = { "no_standby", LOG_LEVEL_WARNING,
+	    "pgkura role %s" },
+	[ALARM_STANDBY_OFF] = { "standby_off", LOG_LEVEL_WARNING,
+	    "pgkura standby start %s" },
 	[ALARM_RECEIVER_LAGGING] = { "receiver_lagging", LOG_LEVEL_WARNING,
 	    "pgkura check %s" },
 	[ALARM_RECEIVER_FAILING] = { "receiver_failing", LOG_LEVEL_WARNING,
@@ -71,6 +80,8 @@ static const struct {
 	    "pgkura site pair --invite", true },
 	[ALARM_SETTINGS_REFUSED] = { "settings_refused", LOG_LEVEL_WARNING,
 	    "pgkura config" },
+	[ALARM_MAINTENANCE] = { "maintenance", LOG_LEVEL_WARNING,
+	    "pgkura maintenance %s off" },
 };
 
 struct alarms *
@@ -110,7 +121,9 @@ bool
 alarm_is_raised(
     const struct alarms *a, enum alarm_kind kind, const char *cluster)
 {
-	return find(a, kind, cluster) < a->count;
+	size_t i = find(a, kind, cluster);
+
+	return i < a->count && !a->list[i].waits;
 }
 
 static void
@@ -140,13 +153,34 @@ set(struct alarms *a, enum alarm_kind kind, const char *cluster,
 	return is_new;
 }
 
+static void
+tell(enum alarm_kind kind, const char *cluster, const char *message)
+{
+	log_event(kinds[kind].level, kinds[kind].name, message, "cluster",
+	    cluster[0] == '\0' ? NULL : cluster, NULL);
+}
+
 void
 alarm_raise(struct alarms *a, enum alarm_kind kind, const char *cluster,
     const char *message)
 {
 	if (set(a, kind, cluster, message))
-		log_event(kinds[kind].level, kinds[kind].name, message,
-		    "cluster", cluster[0] == '\0' ? NULL : cluster, NULL);
+		tell(kind, cluster, message);
+}
+
+void
+alarm_raise_after(struct alarms *a, enum alarm_kind kind, const char *cluster,
+    const char *message, int64_t after_us)
+{
+	bool is_new = set(a, kind, cluster, message);
+	struct alarm *m = &a->list[find(a, kind, cluster)];
+
+	if (is_new)
+		m->waits = true;
+	if (!m->waits || clock_now_us() - m->since_us < after_us)
+		return;
+	m->waits = false;
+	tell(kind, cluster, message);
 }
 
 void
@@ -165,9 +199,12 @@ alarm_clear(struct alarms *a, enum alarm_kind kind, const char *cluster)
 	if (i == a->count)
 		return;
 	(void)snprintf(name, sizeof(name), "%s_cleared", kinds[kind].name);
-	log_event(LOG_LEVEL_INFO, name, "this is over", "cluster",
-	    cluster[0] == '\0' ? NULL : cluster, "lasted",
-	    clock_interval(clock_now_us() - a->list[i].since_us, lasted), NULL);
+	if (!a->list[i].waits)
+		log_event(LOG_LEVEL_INFO, name, "this is over", "cluster",
+		    cluster[0] == '\0' ? NULL : cluster, "lasted",
+		    clock_interval(
+			clock_now_us() - a->list[i].since_us, lasted),
+		    NULL);
 	remove_at(a, i);
 }
 
@@ -192,20 +229,33 @@ by_importance(const void *a, const void *b)
 {
 	const struct alarm *x = a, *y = b;
 
+	if (x->waits != y->waits)
+		return y->waits ? -1 : 1;
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
 	return strcmp(x->cluster, y->cluster);
+}
+
+/* The worst first; how many are to be seen. */
+static size_t
+sort(struct alarms *a)
+{
+	size_t count = 0, i;
+
+	if (a->count > 0)
+		qsort(a->list, a->count, sizeof(*a->list), by_importance);
+	for (i = 0; i < a->count; i++)
+		count += a->list[i].waits ? 0 : 1;
+	return count;
 }
 
 json_t *
 alarms_json(struct alarms *a)
 {
 	json_t *all = json_array();
-	size_t i;
+	size_t count = sort(a), i;
 
-	if (a->count > 0)
-		qsort(a->list, a->count, sizeof(*a->list), by_importance);
-	for (i = 0; i < a->count; i++) {
+	for (i = 0; i < count; i++) {
 		const struct alarm *m = &a->list[i];
 		json_t *one = json_object();
 
@@ -232,7 +282,8 @@ put_next(struct buf *out, const char *next, const char *cluster)
 	while (cluster[0] == '\0' && len > 0 && next[len - 1] == ' ')
 		len--;
 	buf_put(out, next, len);
-	buf_printf(out, "%s", of_cluster ? cluster : "");
+	if (of_cluster)
+		buf_printf(out, "%s%s", cluster, strchr(next, '%') + 2);
 }
 
 json_t *
@@ -240,20 +291,20 @@ alarms_health(struct alarms *a)
 {
 	AUTO_BUF struct buf sentence = BUF_INIT, next = BUF_INIT;
 	json_t *health = json_object();
+	size_t count = sort(a);
 	const struct alarm *worst;
 
-	if (a->count == 0) {
+	if (count == 0) {
 		json_set_str(health, "level", "ok");
 		json_set_str(health, "sentence", "all is well");
 		return health;
 	}
-	qsort(a->list, a->count, sizeof(*a->list), by_importance);
 	worst = &a->list[0];
 	if (worst->cluster[0] != '\0' && !kinds[worst->kind].peer)
 		buf_printf(&sentence, "cluster %s: ", worst->cluster);
 	buf_printf(&sentence, "%s", worst->message);
-	if (a->count > 1)
-		buf_printf(&sentence, " (and %zu more)", a->count - 1);
+	if (count > 1)
+		buf_printf(&sentence, " (and %zu more)", count - 1);
 	put_next(&next, kinds[worst->kind].next, worst->cluster);
 	json_set_str(health, "level",
 	    kinds[worst->kind].level == LOG_LEVEL_ERROR ? "failing"

@@ -21,6 +21,10 @@ enum alarm_kind {
 	ALARM_DAMAGE,
 	ALARM_BACKUP_OVERDUE,
 	ALARM_DUTY_FAILING,
+	ALARM_STANDBY_FAILING,
+	ALARM_FAILBACK_DUE,
+	ALARM_NO_STANDBY, /* at the other site */
+	ALARM_STANDBY_OFF,
 	ALARM_RECEIVER_LAGGING,
 	ALARM_RECEIVER_FAILING,
 	ALARM_BACKUP_FAILED,
@@ -37,9 +41,10 @@ enum alarm_kind {
 	ALARM_PEER_UNREACHABLE,
 	ALARM_PATH_DOWN,
 	ALARM_PEER_NOT_PAIRED,
-	ALARM_SETTINGS_REFUSED
+	ALARM_SETTINGS_REFUSED,
+	ALARM_MAINTENANCE
 }; /* in order of importance */
-#define ALARM_COUNT (ALARM_SETTINGS_REFUSED + 1)
+#define ALARM_COUNT (ALARM_MAINTENANCE + 1)
 
 struct alarms;
 
@@ -57,6 +62,10 @@ void alarm_raise(struct alarms *a, enum alarm_kind kind, const char *cluster,
 /* As alarm_raise(), but somebody else has told of it. */
 void alarm_note(struct alarms *a, enum alarm_kind kind, const char *cluster,
     const char *message);
+/* As alarm_raise(), of what may pass by itself: once it has been said for so long
+ * without alarm_clear() in between. */
+void alarm_raise_after(struct alarms *a, enum alarm_kind kind,
+    const char *cluster, const char *message, int64_t after_us);
 /* The condition does not hold. */
 void alarm_clear(struct alarms *a, enum alarm_kind kind, const char *cluster);
 bool alarm_is_raised(

@@ -11,6 +11,7 @@
 #include "base/size.h"
 #include "daemon/link_view.h"
 #include "daemon/message.h"
+#include "daemon/standby_view.h"
 #include "link/keys.h"
 
 #define DEATHS_FAILING	3
@@ -411,6 +412,7 @@ judge(struct alarms *a, const struct settings *s, const struct facts *f,
 		if (cs == NULL)
 			continue;
 		judge_role(a, c);
+		judge_standby(a, cs, c);
 		judge_gap(a, c);
 		judge_receiver(a, cs, c, now_us);
 		judge_overdue(a, c, now_us);

@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "jobs/check_int.h"
+#include "jobs/rule.h"
 #include "pg/server_pidfile.h"
 #include "pg/session_login.h"
 
@@ -182,11 +184,29 @@ open_session(struct check *k, struct session_identity *id, struct err *e)
 	return 0;
 }
 
+/* By its role; what conninfo names may be an old primary, which nobody is to start. */
+static bool
+is_standby_site(const struct check *k)
+{
+	AUTO_JSON json_t *shown = rule_wanted(k->cluster)
+	    ? rule_shown(k->settings, k->cluster)
+	    : NULL;
+
+	return strcmp(json_get_str(shown, "role"), "standby") == 0;
+}
+
 void
 check_connect(struct check *k)
 {
 	struct session_identity id;
 	struct err e = ERR_INIT;
+
+	if (is_standby_site(k)) {
+		check_say(k, CHECK_OK, "connection", NULL,
+		    "this site is a standby: backups and WAL come from the "
+		    "primary's site");
+		return;
+	}
 
 	if (k->cluster->conninfo == NULL) {
 		check_say(k, CHECK_OK, "connection", NULL,

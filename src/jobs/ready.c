@@ -26,6 +26,7 @@ ready_run(const struct settings *s, const struct cluster_settings *c,
 	(void)memset(result, 0, sizeof(*result));
 	root_init(&r.root);
 	ready_look_at_data(&r);
+	ready_look_at_standby(&r);
 	ready_look_at_machine(&r);
 	ready_look_at_drill(&r);
 	check_fence(&r.k, false);

@@ -24,6 +24,9 @@ struct ready {
 /* ---- ready_data.c: what is there to be brought up ---- */
 void ready_look_at_data(struct ready *r);
 
+/* ---- ready_standby.c: the standby that would take over ---- */
+void ready_look_at_standby(struct ready *r);
+
 /* ---- ready_drill.c: what the last drill says ---- */
 void ready_look_at_drill(struct ready *r);
 

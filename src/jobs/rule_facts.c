@@ -54,6 +54,21 @@ rule_place_find(const struct settings *s, const struct cluster_settings *c,
 
 /* ---- the replica ---- */
 
+/* Why the duty that keeps the standby could not start it, as it said last. */
+static bool
+does_not_start(struct rule *r)
+{
+	AUTO_FREE char *path =
+	    mem_printf("%s/%s/standby.json", r->s->state_dir, r->c->name);
+	AUTO_JSON json_t *j = show_read(path);
+	const char *error = json_string_value(json_object_get(j, "error"));
+
+	if (error == NULL)
+		return false;
+	(void)snprintf(r->why_not, sizeof(r->why_not), "%.199s", error);
+	return true;
+}
+
 static void
 look_at_replica(struct rule *r)
 {
@@ -75,8 +90,13 @@ look_at_replica(struct rule *r)
 	    v.state == FOLLOW_STARTING || v.state == FOLLOW_RUNNING;
 	r->promoted_here = v.state == FOLLOW_PROMOTED;
 	r->promotable = r->standby_here;
-	(void)snprintf(r->why_not, sizeof(r->why_not), "the standby is %s",
-	    follow_state_name(v.state));
+	(void)snprintf(r->why_not, sizeof(r->why_not), "the standby is %s%s",
+	    follow_state_name(v.state),
+	    v.state == FOLLOW_FOREIGN || v.state == FOLLOW_PROMOTED
+		? ": \"pgkura failback\" makes an old primary one"
+		: "");
+	if (v.state == FOLLOW_STOPPED && does_not_start(r))
+		r->promotable = false;
 }
 
 /* The courier's file about a peer; NULL when there is none. */
@@ -281,7 +301,9 @@ rule_facts(const struct rule *r, struct decide_facts *f)
 	f->paths = r->paths;
 	(void)memcpy(f->path_us, r->path_us, sizeof(f->path_us));
 	f->witness = r->sites.names[SEAT_WITNESS] != NULL;
-	f->promotable = r->promotable;
+	/* An order may try what did not start. */
+	f->promotable = r->promotable ||
+	    (r->standby_here && r->order.kind == RULE_ORDER_FAILOVER);
 	f->rpo_us = r->rpo_us;
 	f->since_automatic_us = r->has_role && r->role.automatic_wall_us != 0
 	    ? clock_now_us() - r->role.automatic_wall_us
