@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/show.h"
+#include "conf/list.h"
 #include "jobs/check_int.h"
 #include "link/keys.h"
 
@@ -184,6 +185,7 @@ check_link(struct check *k)
 	check_link_key(k);
 	for (i = 0; i < s->peer_count; i++)
 		if (settings_shares(k->cluster, s->peers[i].name) ||
+		    list_has(k->cluster->votes_for, s->peers[i].name) ||
 		    s->peers[i].witness)
 			check_peer(k, &s->peers[i]);
 }

@@ -20,6 +20,12 @@ my $r = Kura::Roles->new(major => $major, witness => 1,
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
 $r->wait_role('nagoya', 'witness');
+my $check = $r->site('nagoya')->pgkura_ok('a witness checks itself', 'check', 'main');
+like($check, qr/^ok +peer tokyo +reached/m,
+	'it looks at the sites that it votes for');
+unlike($check, qr/null|backups|WAL/, 'and not at what it does not store');
+unlike(($r->site('nagoya')->pgkura('status'))[1], qr/WAL|ready/,
+	'neither does its status');
 $r->wait_lease('tokyo');
 ok(1, 'the primary has a lease');
 $tokyo->pgkura_ok('with which its server may start', 'may-start', 'main');
