@@ -80,22 +80,38 @@ commit_before(const struct lineage *l, uint32_t timeline, uint64_t at)
 	return 0;
 }
 
+/* What is here of WAL from a segment's start on.  *t stays as it is when no record
+ * begins there. */
+static int
+read_tail(const struct lineage *l, const struct timeline_history *h,
+    uint64_t from, uint64_t to, struct tail *t, struct err *e)
+{
+	if (wal_scan(l, h, from, to, note_tail, t, e) == 0)
+		return 0;
+	if (e->kind != ERR_NOT_FOUND)
+		return -1;
+	err_clear(e); /* it ends with its segment, or is not here yet */
+	return 0;
+}
+
 /* The end of the old timeline, all of it that is here. */
 static int
 read_old(const struct lineage *l, struct live_way *w, struct err *e)
 {
 	const uint32_t bytes = l->facts.segment_bytes;
 	uint64_t from = wal_segment_start(w->begin_lsn - 1, bytes);
+	uint64_t to = from + 2 * (uint64_t)bytes;
 	AUTO(timeline_history_free) struct timeline_history h = { 0 };
 	struct tail t = { .commit_us = 0 };
 
-	if (wal_read_history(l, w->old_timeline, &h, NULL, e) == -1)
+	if (wal_read_history(l, w->old_timeline, &h, NULL, e) == -1 ||
+	    read_tail(l, &h, from, to, &t, e) == -1)
 		return -1;
-	if (wal_scan(l, &h, from, from + 2 * (uint64_t)bytes, note_tail, &t,
-		e) == -1) {
-		if (e->kind != ERR_NOT_FOUND)
+	/* The last record may begin in the segment before. */
+	if (t.last.end_lsn == LSN_NONE && from >= bytes) {
+		from -= bytes;
+		if (read_tail(l, &h, from, to, &t, e) == -1)
 			return -1;
-		err_clear(e); /* it ends with its segment, or is not here yet */
 	}
 	w->old_end_lsn = t.last.end_lsn;
 	w->stopped_clean = t.last.kind == WAL_EVENT_SHUTDOWN;

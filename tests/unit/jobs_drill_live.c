@@ -38,10 +38,11 @@ shut_down(struct walmaker *m)
 static void
 store_tail(const struct walmaker *m, uint32_t timeline)
 {
+	size_t at = m->out.len - m->out.len % SEGMENT_BYTES;
 	struct err e = ERR_INIT;
 
-	if (wal_store_partial(&lineage, wal_scratch_name(timeline, START),
-		m->out.data, m->out.len, &e) == -1)
+	if (wal_store_partial(&lineage, wal_scratch_name(timeline, START + at),
+		m->out.data + at, m->out.len - at, &e) == -1)
 		tap_bail("%s", e.text);
 }
 
@@ -193,6 +194,41 @@ comes_late(void)
 	tap_ok(try_proof(&w, "tokyo", "osaka", 7, &e) == 0 && w.proved,
 	    "WAL that is on its way is waited for (%s)", e.text);
 	(void)pthread_join(thread, NULL);
+}
+
+/* The record of the clean stop begins in one segment and ends in the next. */
+static void
+crosses(void)
+{
+	const uint64_t border = START + SEGMENT_BYTES;
+	struct walmaker makers[2]; /* timelines 9 and 10 */
+	struct live_way w;
+	struct err e = ERR_INIT;
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(makers); i++) {
+		struct walmaker *m = &makers[i];
+
+		walmaker_init(m, 15, START);
+		m->timeline = 9;
+		wal_fill(m, border - SEGMENT_BYTES / 4);
+		(void)wal_commit(m, 700, COMMIT_S * CLOCK_SECOND_US);
+		while (walmaker_lsn(m) <= border - 104)
+			(void)wal_noop(m, 40);
+		shut_down(m);
+		if (i == 0 && !wal_scratch_store(&lineage, m, 0, &e))
+			tap_bail("%s", e.text);
+	}
+	store_histories(9, walmaker_next(&makers[1]));
+	makers[1].timeline = 10;
+	(void)wal_commit(&makers[1], 702, FIRST_S * CLOCK_SECOND_US);
+	store_tail(&makers[0], 9);
+	store_tail(&makers[1], 10);
+	tap_ok(try_proof(&w, "tokyo", "osaka", 9, &e) == 0 && w.proved &&
+		w.begin_lsn > border && w.last_us == since_1970(COMMIT_S),
+	    "a clean stop across two segments is one (%s)", e.text);
+	for (i = 0; i < COUNT_OF(makers); i++)
+		walmaker_fini(&makers[i]);
 }
 
 static void
@@ -388,6 +424,7 @@ main(void)
 	killed();
 	kept_later();
 	comes_late();
+	crosses();
 	refusals();
 	repo_close(r);
 	(void)close(dirfd);
