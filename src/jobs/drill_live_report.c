@@ -315,10 +315,8 @@ end_report(
 
 static int
 keep_report(const struct settings *s, const struct cluster_settings *c,
-    json_t *j, struct err *e)
+    struct repo *r, json_t *j, struct err *e)
 {
-	AUTO_REPO struct repo *r =
-	    repo_open(s->repository, s->state_dir, true, e);
 	bool ended = json_is_true(json_object_get(j, "ended"));
 	char id[BACKUP_ID_BYTES];
 	struct lineage l;
@@ -326,8 +324,7 @@ keep_report(const struct settings *s, const struct cluster_settings *c,
 	(void)json_object_del(j, "ended");
 	if (!ended)
 		end_report(s, c, j);
-	if (r == NULL ||
-	    lineage_open(r, c->name, json_get_str(j, "lineage"), &l, e) == -1 ||
+	if (lineage_open(r, c->name, json_get_str(j, "lineage"), &l, e) == -1 ||
 	    chain_put(s, &l, j, id, e) == -1)
 		return -1;
 	if (!ended)
@@ -346,8 +343,13 @@ sweep(const struct settings *s, const struct cluster_settings *c,
 {
 	AUTO_BUF struct buf text = BUF_INIT;
 	AUTO_JSON json_t *j = NULL;
+	AUTO_REPO struct repo *r = NULL;
 	struct err why = ERR_INIT;
 
+	/* It may be mounted again. */
+	r = repo_open(s->repository, s->state_dir, true, &why);
+	if (r == NULL)
+		return err_set(e, ERR_TRANSIENT, "%s", why.text);
 	if (file_slurp_at(AT_FDCWD, path, RECORD_BYTES_MAX, &text, e) == -1) {
 		if (e == NULL || e->kind != ERR_NOT_FOUND)
 			return -1;
@@ -355,7 +357,7 @@ sweep(const struct settings *s, const struct cluster_settings *c,
 		return 0;
 	}
 	j = json_parse(text.data, text.len, path, &why);
-	if (j == NULL || keep_report(s, c, j, &why) == -1) {
+	if (j == NULL || keep_report(s, c, r, j, &why) == -1) {
 		if (why.kind == ERR_IO || why.kind == ERR_TRANSIENT) {
 			if (e != NULL)
 				*e = why;

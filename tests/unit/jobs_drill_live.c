@@ -358,6 +358,12 @@ kept_later(void)
 
 	(void)memcpy(strstr(text, "7f3a"), "7f3b", 4);
 	leave_word(text);
+	(void)rename("repo", "elsewhere");
+	tap_ok(drill_live_sweep(&settings, &cluster, &swept, &e) == -1 &&
+		e.kind == ERR_TRANSIENT && access(record, F_OK) == 0,
+	    "without the repository its record stays: %s", e.text);
+	err_clear(&e);
+	(void)rename("elsewhere", "repo");
 	tap_ok(drill_live_sweep(&settings, &cluster, &swept, &e) == 0 &&
 		swept && access(record, F_OK) == -1,
 	    "a report that could not be kept is swept (%s)", e.text);
