@@ -58,9 +58,12 @@ judge_here(struct alarms *a, const struct cluster_view *c)
 	if (is(rule, "role", "primary"))
 		y = NULL;
 	judge_start(a, c, y);
-	if (is(y, "state", "stopped") && is(y, "doing", "off by order"))
+	if (is(y, "doing", "off by order"))
 		alarm_raise_after(a, ALARM_STANDBY_OFF, c->name,
-		    "the standby is stopped by order, and falls behind",
+		    is(y, "state", "absent")
+			? "the standby was removed by order: this site could "
+			  "not take over soon"
+			: "the standby is stopped by order, and falls behind",
 		    STAYS_US);
 	else
 		alarm_clear(a, ALARM_STANDBY_OFF, c->name);

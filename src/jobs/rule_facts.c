@@ -76,6 +76,7 @@ look_at_replica(struct rule *r)
 	struct err e = ERR_INIT;
 
 	r->promotable = r->standby_here = r->promoted_here = false;
+	r->makeable = false;
 	if (r->c->standby_dir == NULL) {
 		(void)snprintf(
 		    r->why_not, sizeof(r->why_not), "standby_dir is not set");
@@ -89,6 +90,7 @@ look_at_replica(struct rule *r)
 	r->standby_here = v.state == FOLLOW_STOPPED ||
 	    v.state == FOLLOW_STARTING || v.state == FOLLOW_RUNNING;
 	r->promoted_here = v.state == FOLLOW_PROMOTED;
+	r->makeable = v.state == FOLLOW_ABSENT || v.state == FOLLOW_UNFINISHED;
 	r->promotable = r->standby_here;
 	(void)snprintf(r->why_not, sizeof(r->why_not), "the standby is %s%s",
 	    follow_state_name(v.state),
@@ -301,9 +303,11 @@ rule_facts(const struct rule *r, struct decide_facts *f)
 	f->paths = r->paths;
 	(void)memcpy(f->path_us, r->path_us, sizeof(f->path_us));
 	f->witness = r->sites.names[SEAT_WITNESS] != NULL;
-	/* An order may try what did not start. */
+	/* By order what did not start is tried again, and what is not there is made
+	 * from a backup, however long that takes. */
 	f->promotable = r->promotable ||
-	    (r->standby_here && r->order.kind == RULE_ORDER_FAILOVER);
+	    (r->order.kind == RULE_ORDER_FAILOVER &&
+		(r->standby_here || (r->makeable && r->has_lineage)));
 	f->rpo_us = r->rpo_us;
 	f->since_automatic_us = r->has_role && r->role.automatic_wall_us != 0
 	    ? clock_now_us() - r->role.automatic_wall_us

@@ -201,6 +201,7 @@ struct rule {
 	int64_t rpo_us;
 	bool promotable;
 	char why_not[200];
+	bool makeable;	    /* there is none yet: a promotion makes it */
 	bool standby_here;  /* the server here is a standby that follows */
 	bool promoted_here; /* its standby was promoted */
 	bool promoting;	    /* a promotion has not come to its end */

@@ -104,8 +104,8 @@ look(const struct settings *s, const struct cluster_settings *c,
 
 	if (follow_need(c, e) == -1 || follow_look_state(s, c, &v, e) == -1)
 		return -1;
-	f->promotable = v.state == FOLLOW_STOPPED ||
-	    v.state == FOLLOW_STARTING || v.state == FOLLOW_RUNNING;
+	/* What is not there is made from a backup. */
+	f->promotable = v.state != FOLLOW_FOREIGN && v.state != FOLLOW_PROMOTED;
 	f->server_running = v.pid != 0;
 	f->loss_us = -1;
 	repo = repo_open(s->repository, s->state_dir, false, e);
