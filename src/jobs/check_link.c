@@ -105,6 +105,33 @@ say_unreached(struct check *k, const char *what, const json_t *paths)
 	    error == NULL ? "" : error);
 }
 
+/* What one of the two does not take of the cluster. */
+static void
+check_refused(struct check *k, const json_t *link, const char *what)
+{
+	static const char *const ways[] = { "ships", "accepts" };
+	const json_t *one;
+	size_t way, i;
+
+	for (way = 0; way < COUNT_OF(ways); way++)
+		json_array_foreach(json_object_get(link, ways[way]), i, one)
+		{
+			if (strcmp(json_get_str(one, "cluster"),
+				k->cluster->name) != 0 ||
+			    json_get_str(one, "why")[0] == '\0')
+				continue;
+			check_say(k, CHECK_FAULT, what,
+			    way == 0
+				? "It has to be mended there: quota, space, "
+				  "accept_from; it goes on by itself."
+				: "Mend it here: quota, space, accept_from; "
+				  "it goes on by itself.",
+			    "%s: %s",
+			    way == 0 ? "not taken there" : "not taken here",
+			    json_get_str(one, "why"));
+		}
+}
+
 static void
 check_reached(struct check *k, const struct peer_settings *p, const char *what)
 {
@@ -138,6 +165,7 @@ check_reached(struct check *k, const struct peer_settings *p, const char *what)
 		    "reached by %zu path%s, %.1f ms there and back, %s", up,
 		    up == 1 ? "" : "s", (double)rtt_us / 1000,
 		    json_string_value(json_object_get(j, "congestion")));
+	check_refused(k, j, what);
 }
 
 static void

@@ -101,6 +101,12 @@ subtest 'quota' => sub {
 		return events_of($osaka, 'replication_refused')
 		    && events_of($tokyo, 'replication_refused');
 	}, 30), 'and an event at both');
+	for my $site ($tokyo, $osaka) {
+		my ($status, $out) = $site->pgkura('check', 'main');
+		is($status, 1, 'check has a fault');
+		like($out, qr/^FAULT +peer \w+ +not taken t?here: .*$why/m,
+			'with the reason');
+	}
 	cmp_ok(du_kib($osaka->repo), '<', 80 * 1024,
 		'the quota is kept: ' . du_kib($osaka->repo) . ' KiB');
 	$osaka->pgkura_ok('what is there is sound', 'verify');
