@@ -2,7 +2,6 @@
  * drill_write: the report of a drill.  pgkura-report(5) describes each member.
  */
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strmap.h"
+#include "base/who.h"
 #include "codec/digest.h"
 #include "config.h"
 #include "jobs/drill_int.h"
@@ -227,7 +227,6 @@ set_names(const struct drill *d, json_t *j)
 {
 	AUTO_BUF struct buf settings = BUF_INIT;
 	char host[256] = "?";
-	const struct passwd *pw = getpwuid(geteuid());
 
 	json_set_str(j, "site", d->settings->site);
 	json_set_str(j, "cluster", d->cluster->name);
@@ -238,9 +237,7 @@ set_names(const struct drill *d, json_t *j)
 	if (d->options->ordered_by != NULL) {
 		json_set_str(j, "ordered_by", d->options->ordered_by);
 	} else {
-		AUTO_FREE char *who = mem_printf("%s (user %lu) on %s",
-		    pw == NULL ? "?" : pw->pw_name, (unsigned long)geteuid(),
-		    host);
+		AUTO_FREE char *who = who_orders();
 
 		json_set_str(j, "ordered_by", who);
 	}

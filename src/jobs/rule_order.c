@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/show.h"
+#include "base/who.h"
 #include "jobs/rule_int.h"
 
 #define ORDER_BYTES_MAX ((size_t)4096)
@@ -257,7 +258,8 @@ read_order(struct rule *r, const json_t *j)
 	o.named = json_is_true(json_object_get(j, "named"));
 	o.since_us = clock_boot_us();
 	r->order = o;
-	rule_event(r, LOG_LEVEL_WARNING, "order", word, "id", o.id);
+	log_event(LOG_LEVEL_WARNING, "order", word, "cluster", r->c->name, "id",
+	    o.id, "by", json_string_value(json_object_get(j, "by")), NULL);
 	r->shown_us = 0;
 	return true;
 }
@@ -395,12 +397,14 @@ rule_put_order(const struct settings *s, const struct cluster_settings *c,
 	AUTO_FREE char *path = rule_path(s, c, "order");
 	AUTO_JSON json_t *shown = rule_shown(s, c);
 	AUTO_BUF struct buf text = BUF_INIT;
+	AUTO_FREE char *who = who_orders();
 
 	if (shown == NULL)
 		return no_rule(c, e);
 	(void)snprintf(id, RULE_ORDER_ID_BYTES, "%lld-%ld",
 	    (long long)clock_now_us(), (long)getpid());
 	json_set_str(order, "id", id);
+	json_set_str(order, "by", who);
 	json_write(order, &text);
 	return file_publish_at(
 	    AT_FDCWD, path, text.data, text.len, 0600, FILE_REPLACE, e);
