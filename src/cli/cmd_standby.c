@@ -8,6 +8,7 @@
 #include "base/size.h"
 #include "cli/cli.h"
 #include "jobs/follow.h"
+#include "jobs/rule.h"
 #include "pg/server.h"
 
 struct flags {
@@ -192,6 +193,35 @@ status(struct cli *cli, const struct cluster_settings *c, struct err *e)
 	    follow_state_name(v.state));
 }
 
+/* What is no standby is no standby's to be ordered about, the primary least of all. */
+static int
+check_order(const struct cli *cli, const struct cluster_settings *c,
+    const struct flags *f, struct err *e)
+{
+	struct record_role_file role;
+	struct follow_view v;
+
+	if (f->to != NULL || f->delta)
+		return 0;
+	if (rule_wanted(c) && rule_role_read(cli->settings, c, &role, e) == 0 &&
+	    role.role == ROLE_PRIMARY)
+		return err_set(e, ERR_REFUSED,
+		    "this site is the primary of cluster \"%s\": its server is "
+		    "no standby",
+		    c->name);
+	err_clear(e);
+	if (follow_look_state(cli->settings, c, &v, e) == -1)
+		return -1;
+	if (v.state != FOLLOW_FOREIGN)
+		return 0;
+	(void)err_set(e, ERR_REFUSED,
+	    "\"%s\" is not a standby that pgkura has made", c->standby_dir);
+	return err_hint(e,
+	    "Of an old primary \"pgkura failback %s\" makes one; else name "
+	    "another folder in standby_dir.",
+	    c->name);
+}
+
 int
 cmd_standby(struct cli *cli, int argc, char *argv[], struct err *e)
 {
@@ -223,10 +253,12 @@ cmd_standby(struct cli *cli, int argc, char *argv[], struct err *e)
 		c.standby_port = (unsigned int)f.port;
 	if (follow_need(&c, e) == -1)
 		return -1;
-	if (strcmp(args[0], "create") == 0)
-		return create(cli, &c, &f, e);
 	if (strcmp(args[0], "status") == 0)
 		return status(cli, &c, e);
+	if (check_order(cli, &c, &f, e) == -1)
+		return -1;
+	if (strcmp(args[0], "create") == 0)
+		return create(cli, &c, &f, e);
 	if (strcmp(args[0], "start") == 0)
 		return start(cli, &c, e);
 	if (strcmp(args[0], "stop") == 0)

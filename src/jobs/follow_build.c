@@ -165,14 +165,15 @@ refuse_drop(const struct cluster_settings *c, const struct follow_view *v,
 		(void)err_set(e, ERR_REFUSED,
 		    "\"%s\" is not a standby that pgkura has made",
 		    c->standby_dir);
-		return err_hint(e, "Remove it by hand if it is not wanted.");
+		return err_hint(e, "Name the standby's folder in standby_dir.");
 	}
 	if (v->state != FOLLOW_PROMOTED)
 		return 0;
 	(void)err_set(e, ERR_REFUSED,
 	    "the server in \"%s\" has been promoted: it is no standby any more",
 	    c->standby_dir);
-	return err_hint(e, "Remove it by hand if it is not wanted.");
+	return err_hint(
+	    e, "It is the cluster's server, or was: look at its role.");
 }
 
 int

@@ -181,7 +181,8 @@ subtest 'what is not ours' => sub {
 	my $other = Kura::Cluster->new(major => $majors[-1]);
 
 	$y->configure(standby_dir => $other->pgdata);
-	$y->site->pgkura_fails('is not made a standby', 1, qr/not empty/,
+	$y->site->pgkura_fails('is not made a standby', 1,
+		qr/not a standby that pgkura has made/,
 		'standby', 'create', 'main');
 	$y->start_duty;
 	ok(Kura::wait_until(sub {

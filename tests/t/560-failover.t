@@ -29,6 +29,12 @@ $osaka->pgkura_fails('no failover while the primary lives', 1,
 ok(!$r->writes('osaka'), 'and nothing was promoted');
 $tokyo->pgkura_fails('none at the primary', 1, qr/only a standby/,
 	'failover', 'main', '--yes');
+for my $word (qw(create start stop drop)) {
+	$tokyo->pgkura_fails("the primary is no standby to $word", 1,
+		qr/this site is the primary/, 'standby', $word, 'main',
+		$word eq 'drop' ? '--yes' : ());
+}
+ok($r->writes('tokyo'), 'and goes on');
 
 # ---- the site is lost ----
 
@@ -60,6 +66,8 @@ is_deeply([map { $_->{role} } @{ $role->{history} }], [qw(standby primary)],
 	'and so says the history of its roles');
 $osaka->pgkura_ok('its server may start', 'may-start', 'main');
 $r->told('osaka', qr/promotion_done/, 'there is an event of it');
+$r->told('osaka', qr/ order: failover .*by="?\w+ \(user \d+\) on /,
+	'and one of who has ordered it');
 
 # ---- the old primary comes back ----
 
