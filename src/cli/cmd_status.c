@@ -396,6 +396,8 @@ print_accept(const json_t *o, int64_t skew_us, int64_t target_us)
 
 /* Whose clock is wrong enough to be told of. */
 #define SKEW_US CLOCK_SECOND_US
+/* A courier that says nothing for so long hangs: what it said last is not so now. */
+#define SILENT_US (15 * CLOCK_SECOND_US)
 
 static void
 print_skew(const json_t *l)
@@ -412,10 +414,17 @@ print_skew(const json_t *l)
 static void
 print_link(const json_t *l, const json_t *clusters)
 {
+	int64_t age_us = clock_now_us() - json_get_int(l, "updated_us");
 	char ago_text[CLOCK_TEXT_BYTES];
 	const json_t *path, *one;
 	size_t i;
 
+	if (age_us > SILENT_US) {
+		(void)printf("  link      not known: its courier has said "
+			     "nothing for %s\n",
+		    clock_interval(age_us, ago_text));
+		return;
+	}
 	if (!json_is_true(json_object_get(l, "up")) &&
 	    json_object_get(l, "heard_ago_us") != NULL)
 		(void)printf("  link      DOWN, last heard %s ago",

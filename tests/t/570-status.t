@@ -157,6 +157,8 @@ like((status('tokyo'))[1], qr/it does not catch up at this rate/,
 like((status('tokyo'))[1],
 	qr/^ +the loss of this site now would lose up to \S.* \(target 1min: m/m,
 	'and the RPO against its target');
+ok(Kura::wait_until(sub { return (status('osaka'))[1] =~ /^  link      not known: /m }),
+	'OP1: where a courier hangs, what it said last is not shown');
 kill('CONT', $stopped);
 ok(Kura::wait_until(sub {
 	return $sites->wait_committed('main', 'tokyo', 'osaka', $primary->lsn, 1)
