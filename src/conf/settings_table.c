@@ -291,6 +291,14 @@ const struct option settings_options[] = {
 	    .type = OPTION_INTERVAL, .min = 0, .max = 366 * DAY_US,
 	    .initial = "1d", .example = "1h",
 	    .what = "No second automatic failover within this time." },
+	{ "switchback_after", CLUSTER(switchback_after_us),
+	    .type = OPTION_INTERVAL, .none = true, .min = 0,
+	    .max = 366 * DAY_US, .initial = "none", .example = "1h",
+	    .what = "At the site with role = primary: after a failover the role "
+	    "comes home by a switchover of its own, when this site has followed, "
+	    "and been ready for one, for so long.  Not after a switchover that "
+	    "somebody ordered, nor in maintenance.  \"none\": only by an "
+	    "order." },
 	{ "fence", CLUSTER(fence), .type = OPTION_WORD,
 	    .words = fences, .initial = "none", .example = "lease",
 	    .what = "What keeps an old primary from writing.  lease: the server "

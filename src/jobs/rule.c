@@ -77,6 +77,8 @@ rule_take_role(
 
 	record_role_change(&next, role, held, clock_now_us(), reason);
 	next.restart = false;
+	if (role == ROLE_PRIMARY)
+		next.handed = false;
 	if (held > next.held)
 		next.held = held;
 	if (rule_put_role(r, &next) == -1)
@@ -244,6 +246,7 @@ step(struct rule *r)
 	if (!rule_is_witness(r)) {
 		rule_guard_standby(r);
 		rule_handover_step(r, clock_boot_us());
+		rule_home_step(r, clock_boot_us());
 		promote(r, clock_boot_us());
 	}
 	say_ack(r);

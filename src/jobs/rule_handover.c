@@ -96,6 +96,7 @@ give(struct rule *r, const struct handover_step *st)
 	r->role.handover_to = r->sites.peer;
 	r->role.handover_term = st->term;
 	r->role.handover_position = st->position;
+	r->role.handed = true;
 	if (rule_take_role(
 		r, ROLE_STANDBY, r->role.held, "switchover: given") == -1) {
 		r->role = old;

@@ -224,6 +224,7 @@ struct rule {
 	char obstacle[240];
 	bool obstacle_passes;
 	int64_t handover_asked_us, switchover_asked_us, start_again_us;
+	int64_t home_us; /* since when it could go home; 0: it could not */
 	struct rule_task task;
 	int64_t promote_again_us, rejoin_again_us;
 	bool automatic; /* the promotion under way was ordered by nobody */
@@ -270,6 +271,11 @@ void rule_left_look(struct rule *r);
  * was gone and wrote nothing, as the primary's site says. */
 int64_t
 rule_left_idle_us(const struct rule *r, int64_t known_us, int64_t now_us);
+
+/* ---- rule_home.c ---- */
+void rule_home_step(struct rule *r, int64_t now_us);
+/* How long until the role comes home by itself; -1: it does not, as things are. */
+int64_t rule_home_left_us(const struct rule *r, int64_t now_us);
 
 /* ---- rule_guard.c ---- */
 void rule_guard_step(struct rule *r, int64_t now_us);

@@ -129,6 +129,9 @@ put_role(const struct rule *r, json_t *o)
 	json_set_str(o, "handover", record_handover_name(r->role.handover));
 	if (rule_is_witness(r))
 		return;
+	if (rule_home_left_us(r, clock_boot_us()) >= 0)
+		put_int(o, "switchback_left_us",
+		    rule_home_left_us(r, clock_boot_us()));
 	json_set_str(o, "obstacle", r->obstacle);
 	put_bool(o, "obstacle_passes", r->obstacle_passes);
 }

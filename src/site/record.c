@@ -226,6 +226,8 @@ record_role_print(const struct record_role_file *r, struct buf *out)
 		put_u64(out, "resigned", r->resigned);
 	put_i64(out, "automatic_wall_us", r->automatic_wall_us);
 	put_word(out, "handover", handover_names, r->handover);
+	if (r->handed)
+		put_word(out, "handed", answers, true);
 	if (r->restart)
 		put_word(out, "restart", answers, true);
 	put_word(out, "handover_to", seat_names, r->handover_to);
@@ -273,6 +275,18 @@ odd:
 	keytext_fail(k, "a change is not time, role, term and reason");
 }
 
+/* "yes", or left out. */
+static bool
+take_flag(struct keytext *k, const char *key)
+{
+	if (!keytext_next_is(k, key))
+		return false;
+	if (keytext_get_word(k, key, answers, 2) == 1)
+		return true;
+	keytext_fail(k, "%s is \"yes\", or left out", key);
+	return false;
+}
+
 static void
 take_role(struct keytext *k, struct record_role_file *r)
 {
@@ -290,12 +304,7 @@ take_role(struct keytext *k, struct record_role_file *r)
 	r->clean_stop = keytext_get_word(k, "clean_stop", answers, 2) == 1;
 	r->canceled = keytext_get_word(k, "canceled", answers, 2) == 1;
 	r->waived = keytext_get_u64(k, "waived", UINT64_MAX);
-	if (keytext_next_is(k, "peer_proved")) {
-		r->peer_proved =
-		    keytext_get_word(k, "peer_proved", answers, 2) == 1;
-		if (!r->peer_proved)
-			keytext_fail(k, "peer_proved is \"yes\", or left out");
-	}
+	r->peer_proved = take_flag(k, "peer_proved");
 	if (keytext_next_is(k, "resigned")) {
 		r->resigned = keytext_get_u64(k, "resigned", UINT64_MAX);
 		if (r->resigned == 0)
@@ -304,11 +313,8 @@ take_role(struct keytext *k, struct record_role_file *r)
 	r->automatic_wall_us = keytext_get_i64(k, "automatic_wall_us");
 	r->handover = (enum record_handover)keytext_get_word(
 	    k, "handover", handover_names, COUNT_OF(handover_names));
-	if (keytext_next_is(k, "restart")) {
-		r->restart = keytext_get_word(k, "restart", answers, 2) == 1;
-		if (!r->restart)
-			keytext_fail(k, "restart is \"yes\", or left out");
-	}
+	r->handed = take_flag(k, "handed");
+	r->restart = take_flag(k, "restart");
 	r->handover_to = get_seat(k, "handover_to");
 	r->handover_term = keytext_get_u64(k, "handover_term", UINT64_MAX);
 	r->handover_position =

@@ -135,6 +135,7 @@ struct record_role_file {
 	uint64_t resigned;
 	int64_t automatic_wall_us; /* last automatic promotion here, 0: never */
 	enum record_handover handover;
+	bool handed;  /* by one, and no failover, this site lost its role */
 	bool restart; /* one was aborted: the server is to be started */
 	enum record_seat handover_to; /* SEAT_NONE: no hand-over */
 	uint64_t handover_term;	      /* the term that goes over */

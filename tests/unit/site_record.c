@@ -49,7 +49,7 @@ main(void)
 		    i, -5, "why\nnot");
 	role.waived = 3;
 	role.resigned = 9;
-	role.restart = true;
+	role.restart = role.handed = true;
 	record_role_print(&role, &out);
 	tap_ok(record_role_parse(&role_again, out.data, out.len, &e) == 0,
 	    "a role parses %s", e.text);
