@@ -21,21 +21,13 @@ my $r = Kura::Roles->new(major => $major, witness => 1,
 		failover_backoff => '0s' });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
-sub now_of
-{
-	my ($site, $name) = @_;
-
-	return $r->role($site)->{now}{$name};
-}
-
 # When the lease of a site ends, by the clock of this machine.
 sub lease_end
 {
 	my ($site) = @_;
 
-	$r->wait_for("$site with a lease",
-		sub { (now_of($site, 'lease_left_us') // 0) > 0 });
-	return time() + now_of($site, 'lease_left_us') / 1e6;
+	$r->wait_lease($site);
+	return time() + $r->now($site, 'lease_left_us') / 1e6;
 }
 
 sub wait_ready

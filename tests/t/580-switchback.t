@@ -19,14 +19,12 @@ my $r = Kura::Roles->new(major => $major,
 	cluster => { switchback_after => '6s' });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
-sub left { return $r->role($_[0])->{now}{switchback_left_us}; }
+sub left { return $r->now($_[0], 'switchback_left_us'); }
 
 sub wait_ready
 {
 	$r->wait_for('a switchover that could begin', sub {
-		my $now = $r->role('tokyo')->{now};
-
-		return ($now->{obstacle} // 'none yet') eq '';
+		return ($r->now('tokyo', 'obstacle') // 'none yet') eq '';
 	}, 120);
 	return;
 }
