@@ -100,7 +100,8 @@ role_print(const json_t *shown)
 		    clock_interval(role_num(shown, "hold_left_us"), text));
 	if (json_object_get(shown, "switchback_left_us") != NULL)
 		(void)printf("  the role comes home in %s\n",
-		    clock_interval(role_num(shown, "switchback_left_us"), text));
+		    clock_interval(
+			role_num(shown, "switchback_left_us"), text));
 	for (i = 0; i < json_array_size(sites); i++)
 		print_site(json_array_get(sites, i));
 	if (role_str(shown, "command")[0] != '\0')

@@ -159,13 +159,15 @@ static void
 on_wal(struct accept *a, const json_t *m)
 {
 	struct err e = ERR_INIT;
+	struct wal_seam seam;
 	uint64_t body, from;
 	bool later = false;
 	json_t *reply;
 
 	if (json_need_u64(m, "body", &body, NULL) == -1)
 		return;
-	if (begin_wal(a, m, &from, &later, &e) == -1) {
+	if (begin_wal(a, m, &from, &later, &e) == -1 ||
+	    wal_seam(&a->lineage, a->timeline, from, &seam, &e) == -1) {
 		end_wal(a);
 		(void)snprintf(
 		    a->why, sizeof(a->why), "%.479s", later ? "" : e.text);
@@ -184,6 +186,8 @@ on_wal(struct accept *a, const json_t *m)
 	json_set_u64(reply, "body", body);
 	json_set_u64(reply, "timeline", a->timeline);
 	json_set_u64(reply, "lsn", from);
+	json_set_u64(reply, "seam_bytes", seam.bytes);
+	json_set_u64(reply, "seam", seam.sum);
 	courier_send(a->courier, reply);
 }
 

@@ -22,7 +22,7 @@
  *	open  cluster, lineage, facts, keys	state ok, why, newest
  *						have  names, last
  *	offer body, name, bytes, sha256		kept  body, what, offset, why
- *	wal   body, timeline, end, from, anew	wal_at body, lsn / wal_no body, why
+ *	wal   body, timeline, end, from, anew	wal_at body, lsn, seam / wal_no body, why
  *	wal_end body, offset			taken body, consumed, durable
  *	stamp timeline, lsn, server_us, now_us	clock t
  *	      echo, safe_for_us

@@ -200,6 +200,22 @@ fetch_segment(const struct fetch *f, uint32_t timeline, uint64_t lsn,
 
 /* ---- histories ---- */
 
+/* A number that was passed by, when there are later ones. */
+static int
+fetch_passed_by(const struct fetch *f, uint32_t timeline, enum outcome *outcome,
+    struct err *e)
+{
+	uint32_t newest;
+
+	if (wal_newest_timeline(&f->lineage, &newest, e) == -1)
+		return -1;
+	if (newest <= timeline)
+		return 0;
+	*outcome = FETCH_FOUND;
+	return fetch_put_file(f->dirfd, f->file, WAL_HISTORY_EMPTY,
+	    sizeof(WAL_HISTORY_EMPTY) - 1, false, e);
+}
+
 static int
 fetch_history(const struct fetch *f, uint32_t timeline, enum outcome *outcome,
     struct err *e)
@@ -213,7 +229,7 @@ fetch_history(const struct fetch *f, uint32_t timeline, enum outcome *outcome,
 		return 0;
 	if (wal_read_history(&f->lineage, timeline, &h, &text, &local) == -1) {
 		if (local.kind == ERR_NOT_FOUND)
-			return 0;
+			return fetch_passed_by(f, timeline, outcome, e);
 		*e = local;
 		return -1;
 	}

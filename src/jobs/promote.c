@@ -15,6 +15,7 @@
 #include "base/show.h"
 #include "base/size.h"
 #include "jobs/follow.h"
+#include "jobs/promote_int.h"
 #include "pg/control.h"
 #include "pg/server.h"
 #include "pg/server_log.h"
@@ -330,7 +331,9 @@ switch_over(struct promote *p, struct err *e)
 
 	if (p->view.state == FOLLOW_PROMOTED)
 		return 0;
-	if (server_ask_promotion(pgdata, e) == -1)
+	if (promote_timeline_keep(p->cluster, &p->follow.lineage,
+		p->result->old_timeline, e) == -1 ||
+	    server_ask_promotion(pgdata, e) == -1)
 		return -1;
 	begin_wait(p);
 	for (;;) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "jobs/follow.h"
 #include "jobs/promote.h"
@@ -20,6 +21,7 @@ struct rejoin {
 	struct lineage lineage;
 	struct control control;
 	struct timeline_history history; /* of the newest timeline */
+	struct timeline_history own;	 /* of the directory's */
 };
 
 /* ---- what is there ---- */
@@ -72,16 +74,61 @@ salvage(struct rejoin *j, struct err *e)
 
 /* ---- compare ---- */
 
-/* Where the directory's timeline ends in the new history. */
+/*
+ * The timeline that the directory's server wrote last.  pg_control has that of the
+ * last checkpoint, which a server that was promoted makes only some time later.
+ */
+static int
+find_own(struct rejoin *j, struct err *e)
+{
+	AUTO_FREE char *path = file_join(j->cluster->standby_dir, "pg_wal");
+	AUTO_FD int fd = file_open_dir(path, e);
+	uint32_t timeline, newest = j->control.timeline;
+	struct err none = ERR_INIT;
+	char **names = NULL;
+	size_t count, i;
+	uint64_t lsn;
+
+	if (fd == -1 || file_list_at(fd, ".", &names, &count, e) == -1)
+		return -1;
+	for (i = 0; i < count; i++)
+		if (wal_name_parse(names[i], j->lineage.facts.segment_bytes,
+			&timeline, &lsn) &&
+		    timeline > newest)
+			newest = timeline;
+	file_names_free(names);
+	j->result->old_timeline = newest;
+	if (wal_read_history(&j->lineage, newest, &j->own, NULL, &none) == 0)
+		return 0;
+	if (none.kind != ERR_NOT_FOUND || newest == j->control.timeline) {
+		*e = none;
+		return -1;
+	}
+	/* Nothing was received of it, nor salvaged yet. */
+	j->result->old_timeline = j->control.timeline;
+	return wal_read_history(
+	    &j->lineage, j->control.timeline, &j->own, NULL, e);
+}
+
+/* Where the directory's history leaves the new one; LSN_NONE: nowhere. */
 static void
 find_fork(struct rejoin *j)
 {
+	const struct timeline_entry *own = j->own.entries,
+				    *new = j->history.entries;
+	uint64_t end;
 	size_t i;
 
 	j->result->fork_lsn = LSN_NONE;
-	for (i = 0; i < j->history.count; i++)
-		if (j->history.entries[i].timeline == j->control.timeline)
-			j->result->fork_lsn = j->history.entries[i].end_lsn;
+	for (i = 0; i < j->own.count && i < j->history.count; i++) {
+		if (own[i].timeline != new[i].timeline)
+			return;
+		end = own[i].end_lsn < new[i].end_lsn ? own[i].end_lsn
+						      : new[i].end_lsn;
+		j->result->fork_lsn = end;
+		if (own[i].end_lsn != new[i].end_lsn)
+			return;
+	}
 }
 
 static int
@@ -93,7 +140,7 @@ find_old_end(struct rejoin *j, struct err *e)
 	if (wal_spans(&j->lineage, &spans, &count, e) == -1)
 		return -1;
 	for (i = 0; i < count; i++)
-		if (spans[i].timeline == j->control.timeline)
+		if (spans[i].timeline == j->result->old_timeline)
 			j->result->old_end_lsn = spans[i].end_lsn;
 	return 0;
 }
@@ -115,18 +162,11 @@ static int
 count_diverged(struct rejoin *j, struct err *e)
 {
 	struct rejoin_result *r = j->result;
-	struct timeline_history own = { 0 };
-	int rc;
 
 	if (r->fork_lsn == LSN_NONE || r->old_end_lsn <= r->fork_lsn)
 		return 0;
-	if (wal_read_history(&j->lineage, j->control.timeline, &own, NULL, e) ==
-	    -1)
-		return -1;
-	rc = wal_scan(
-	    &j->lineage, &own, r->fork_lsn, UINT64_MAX, count_commit, r, e);
-	timeline_history_free(&own);
-	return rc;
+	return wal_scan(
+	    &j->lineage, &j->own, r->fork_lsn, UINT64_MAX, count_commit, r, e);
 }
 
 static int
@@ -134,8 +174,8 @@ compare(struct rejoin *j, struct err *e)
 {
 	struct rejoin_result *r = j->result;
 
-	r->old_timeline = j->control.timeline;
-	if (wal_newest_timeline(&j->lineage, &r->timeline, e) == -1 ||
+	if (find_own(j, e) == -1 ||
+	    wal_newest_timeline(&j->lineage, &r->timeline, e) == -1 ||
 	    wal_read_history(&j->lineage, r->timeline, &j->history, NULL, e) ==
 		-1)
 		return -1;
@@ -173,6 +213,7 @@ can_convert(const struct rejoin *j)
 	uint64_t end;
 
 	if (j->control.state != CONTROL_SHUTDOWNED ||
+	    j->result->old_timeline != j->control.timeline ||
 	    j->result->fork_lsn == LSN_NONE)
 		return false;
 	if (follow_next_record(&j->lineage, j->control.timeline,
@@ -217,6 +258,7 @@ static void
 rejoin_fini(struct rejoin *j)
 {
 	timeline_history_free(&j->history);
+	timeline_history_free(&j->own);
 	repo_close(j->repo);
 }
 

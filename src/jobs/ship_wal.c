@@ -22,6 +22,7 @@
 #define PIECE_BYTES ((size_t)256 << 10)
 #define OUT_BYTES   ((size_t)1 << 20) /* read ahead of the link */
 #define AGAIN_US    (2 * CLOCK_SECOND_US)
+#define DIFFERS_US  (30 * CLOCK_SECOND_US)
 #define GAP_US	    (5 * CLOCK_SECOND_US)
 #define GATHER_US   (CLOCK_SECOND_US / 30)
 /* With small matches it makes WAL no larger than 3 does, and its tables stay in
@@ -413,6 +414,32 @@ ship_wal_scan(struct ship *s, int64_t now_us, struct err *e)
 
 /* ---- what the peer says ---- */
 
+/* Does the WAL here go on where the peer's ends?  A release that says nothing of
+ * the seam is believed. */
+static int
+check_seam(struct ship *s, const json_t *m, uint32_t timeline, uint64_t lsn,
+    struct err *e)
+{
+	struct wal_seam here, there;
+	char at[LSN_TEXT_BYTES];
+
+	if (json_need_u32(m, "seam_bytes", &there.bytes, NULL) == -1 ||
+	    json_need_u32(m, "seam", &there.sum, NULL) == -1)
+		return 0;
+	if (wal_seam(&s->lineage, timeline, lsn, &here, e) == -1)
+		return -1;
+	if (wal_seam_fits(&here, &there))
+		return 0;
+	(void)err_set(e, ERR_CONFLICT,
+	    "WAL of cluster \"%s\" up to %s on timeline %u is not the same at "
+	    "site \"%s\" as here",
+	    s->cluster->name, lsn_text(lsn, at), timeline,
+	    courier_peer(s->courier)->name);
+	return err_hint(e,
+	    "Two servers have written one timeline. Decide which goes on: "
+	    "doc/runbook-diverged.md.");
+}
+
 void
 ship_wal_at(struct ship *s, const json_t *m)
 {
@@ -426,6 +453,13 @@ ship_wal_at(struct ship *s, const json_t *m)
 	    json_need_u32(m, "timeline", &timeline, NULL) == -1 ||
 	    body != w->body || w->state != WAL_ASKED || timeline == 0)
 		return;
+	if (check_seam(s, m, timeline, lsn, &s->err) == -1) {
+		ship_failed(s, &s->err);
+		(void)snprintf(s->why, sizeof(s->why), "%s", s->err.text);
+		w->state = WAL_IDLE;
+		w->again_us = clock_boot_us() + DIFFERS_US;
+		return;
+	}
 	close_source(w);
 	zdeflate_free(w->deflate);
 	w->deflate = zdeflate_new(STREAM_LEVEL);

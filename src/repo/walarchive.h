@@ -41,6 +41,7 @@ int wal_store_segment(const struct lineage *l, const char *name,
  * when nothing is WAL. */
 int wal_store_partial(const struct lineage *l, const char *segment,
     const uint8_t *data, size_t len, struct err *e);
+/* Not stored is a history without ancestors (see WAL_HISTORY_EMPTY): it says nothing. */
 int wal_store_history(const struct lineage *l, uint32_t timeline,
     const void *text, size_t len, struct err *e);
 
@@ -85,10 +86,30 @@ struct wal_span {
 /* All spans by timeline and position.  The caller frees. */
 int wal_spans(const struct lineage *l, struct wal_span **spans, size_t *count,
     struct err *e);
+/*
+ * The seam: a sum of the last bytes in front of lsn, those of its segment only.  Where
+ * the WAL of one timeline goes on at another site, both have the same; two servers that
+ * were promoted to one timeline have not.
+ */
+struct wal_seam {
+	uint32_t bytes; /* 0: there are none here */
+	uint32_t sum;
+};
+int wal_seam(const struct lineage *l, uint32_t timeline, uint64_t lsn,
+    struct wal_seam *out, struct err *e);
+/* Not different: what one of them lacks says nothing. */
+bool wal_seam_fits(const struct wal_seam *a, const struct wal_seam *b);
 /* Is every byte of [from, to) of this history here?  *missing is the first
  * position that is not (to when all is). */
 int wal_covered(const struct lineage *l, const struct timeline_history *h,
     uint64_t from_lsn, uint64_t to_lsn, uint64_t *missing_lsn, struct err *e);
+/*
+ * Numbers of timelines may be passed by (jobs/promote_timeline.c).  A server looks
+ * for the newest history from its own on, one by one, and stops at the first that is
+ * not there: for those in between it is given this.
+ */
+#define WAL_HISTORY_EMPTY \
+	"# no timeline has this number here: it was passed by\n"
 /* The newest timeline that is known here, 0 when there is no WAL. */
 int
 wal_newest_timeline(const struct lineage *l, uint32_t *timeline, struct err *e);

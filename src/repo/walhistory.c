@@ -56,6 +56,7 @@ wal_store_history(const struct lineage *l, uint32_t timeline, const void *text,
 	AUTO_BUF struct buf there = BUF_INIT;
 	char key[STORE_KEY_BYTES], seal[SEAL_BYTES + 1];
 	struct err local = ERR_INIT;
+	bool empty;
 
 	if (len > HISTORY_BYTES_MAX)
 		return err_set(e, ERR_CORRUPT,
@@ -64,7 +65,10 @@ wal_store_history(const struct lineage *l, uint32_t timeline, const void *text,
 		    timeline, len, HISTORY_BYTES_MAX);
 	if (timeline_history_parse(&h, timeline, text, len, e) == -1)
 		return -1;
+	empty = h.count == 1;
 	timeline_history_free(&h);
+	if (empty)
+		return 0;
 	(void)lineage_key(l, key, "wal/%08X.history", timeline);
 	seal_of(text, len, seal);
 	buf_put(&sealed, text, len);

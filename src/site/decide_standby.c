@@ -123,6 +123,16 @@ promote(struct decide_look *l, enum decide_act act, uint64_t number)
 	l->out->order_done = l->f->order != ORDER_NONE;
 }
 
+/* Behind all that was held here, and what this site gave away: the other may have
+ * taken that unheard. */
+static uint64_t
+next_term(const struct decide_look *l)
+{
+	const struct record_role_file *r = l->f->role;
+
+	return (r->held > r->handover_term ? r->held : r->handover_term) + 1;
+}
+
 /* Hold over or ordered: the proof that the old primary writes no more. */
 static void
 take(struct decide_look *l)
@@ -138,12 +148,12 @@ take(struct decide_look *l)
 	out->reason = REASON_NONE;
 	if (f->order == ORDER_FORCE ||
 	    (f->order == ORDER_FAILOVER && !by_votes(l))) {
-		promote(l, DECIDE_DO_FORCE, f->role->held + 1);
+		promote(l, DECIDE_DO_FORCE, next_term(l));
 		return;
 	}
 	if (!by_votes(l)) {
 		if (f->hook == HOOK_OK && !begins)
-			promote(l, DECIDE_DO_FORCE, f->role->held + 1);
+			promote(l, DECIDE_DO_FORCE, next_term(l));
 		else if (begins || f->hook == HOOK_NOT_RUN)
 			out->act = DECIDE_RUN_HOOK;
 		return;
@@ -157,7 +167,7 @@ take(struct decide_look *l)
 	out->reason = REASON_NO_VOTES;
 	prepare_command(l, true);
 	if (decide_ask_due(l))
-		out->ask = voter_next_number(f->voter, f->role->held + 1);
+		out->ask = voter_next_number(f->voter, next_term(l));
 }
 
 /* An operator ordered a failover, and the peer's server is not up. */

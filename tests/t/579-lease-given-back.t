@@ -67,8 +67,13 @@ wait_ready();
 # ---- a live drill ----
 
 $end = lease_end('osaka');
-my ($status, $out, $err) = $osaka->pgkura('drill', 'main', '--live', '--yes',
-	'--hold=1s', '--json');
+my ($status, $out, $err);
+# The link is made anew when a promotion's settings come into effect.
+$r->wait_for('a live drill that begins', sub {
+	($status, $out, $err) = $osaka->pgkura('drill', 'main', '--live', '--yes',
+		'--hold=1s', '--json');
+	return $err !~ /could not begin/;
+});
 is($status, 0, 'a live drill') or diag($out, $err, $r->events('tokyo'),
 	$r->events('osaka'));
 my $d = JSON::PP::decode_json($out)->{drill};
