@@ -176,6 +176,13 @@ run_again_and_again(struct receiver *r, struct err *e)
 		receive_disconnect(r);
 		if (rc == 0 && once.end == RECEIVE_DONE)
 			return 0;
+		if (rc == 0 && once.end == RECEIVE_ANEW) {
+			log_event(LOG_LEVEL_INFO, "receive_anew",
+			    "the server was told to wait for the receiver, which "
+			    "connects anew",
+			    "cluster", r->cluster->name, NULL);
+			continue;
+		}
 		if (rc == 0)
 			(void)err_set(e, ERR_TRANSIENT,
 			    "the server has ended the stream");

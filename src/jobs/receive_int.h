@@ -114,7 +114,9 @@ struct receiver {
 	struct session_identity identity;
 	struct timeline_history history;
 	struct receive_plan plan;
-	bool awaited; /* it has synchronous standbys, perhaps us */
+	bool awaited;	 /* it has synchronous standbys, perhaps us */
+	bool named;	 /* ... us, when it was connected to */
+	int64_t anew_us; /* when it was connected to anew because of that */
 };
 
 /* Connect, check the server, prepare the slot, fetch histories, make the plan. */
@@ -134,6 +136,7 @@ int receive_retire_others(
 enum receive_end {
 	RECEIVE_SHUTDOWN, /* the server ended it */
 	RECEIVE_TIMELINE, /* plan says where it goes on */
+	RECEIVE_ANEW,	  /* connect anew, at once */
 	RECEIVE_DONE	  /* options->until_lsn is durable */
 };
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "jobs/receive_stream.h"
+#include "pg/syncnames.h"
 #include "repo/walknown.h"
 
 #define IDLE_MS	      1000
@@ -25,6 +26,8 @@
 /* A server that is silent for so long is asked for a sign of life, so that it is
  * known until when nothing happened on it. */
 #define ASK_AGE_US (2 * CLOCK_SECOND_US)
+/* So old may be what is known of whom the server waits for. */
+#define ANEW_US (30 * CLOCK_SECOND_US)
 
 /* ---- reports ---- */
 
@@ -210,6 +213,19 @@ on_message(struct stream *s, const struct walstream_message *m, struct err *e)
 	return note_known(s, e);
 }
 
+/*
+ * The server was told to wait for us while we were connected, and a proof of that is
+ * wanted.  A walsender was seen that did not take that up, and commits hung: one that
+ * begins now reads the setting.
+ */
+static bool
+is_named_late(const struct receiver *r)
+{
+	return r->remote.fd != -1 && r->remote.wait == REMOTE_ACK_WAITS &&
+	    !r->named &&
+	    (r->anew_us == 0 || clock_boot_us() - r->anew_us > ANEW_US);
+}
+
 static int
 run(struct stream *s, enum receive_end *end, struct err *e)
 {
@@ -229,6 +245,11 @@ run(struct stream *s, enum receive_end *end, struct err *e)
 			*end = m.what == WALSTREAM_SHUTDOWN ? RECEIVE_SHUTDOWN
 							    : RECEIVE_TIMELINE;
 			return 0;
+		}
+		if (is_named_late(s->r)) {
+			s->r->anew_us = clock_boot_us();
+			*end = RECEIVE_ANEW;
+			return walstream_stop(s->w, e);
 		}
 		if (until != LSN_NONE && stream_durable(s) >= until) {
 			*end = RECEIVE_DONE;
@@ -250,6 +271,8 @@ look_who_waits(struct receiver *r, struct err *e)
 	    -1)
 		return -1;
 	r->awaited = names.len > 0;
+	r->named = syncnames_judge(buf_str(&names),
+		       remote_ack_name(r->cluster)) == SYNCNAMES_WAITS;
 	return 0;
 }
 

@@ -72,6 +72,8 @@ void remote_ack_tell(const struct settings *s, const struct cluster_settings *c,
 
 /* "commits wait for the receiver", ... */
 const char *remote_ack_wait_text(enum remote_ack_wait w);
+/* What synchronous_standby_names has to name. */
+const char *remote_ack_name(const struct cluster_settings *c);
 /* As seen by who looks at the server: end is where its WAL ended then. */
 void remote_ack_tell_wait(const struct settings *s,
     const struct cluster_settings *c, enum remote_ack_wait wait, uint64_t end);

@@ -20,13 +20,17 @@
 #define AGAIN_US (2 * CLOCK_SECOND_US) /* while it does not wait */
 #define STEP_US	 (CLOCK_SECOND_US / 10)
 
+const char *
+remote_ack_name(const struct cluster_settings *c)
+{
+	return c->application_name == NULL ? "pgkura" : c->application_name;
+}
+
 /* REMOTE_ACK_UNSEEN: it does not say.  *end: what its commits had made when it
  * waited already. */
 static enum remote_ack_wait
 look(const struct cluster_settings *c, uint64_t *end)
 {
-	const char *me =
-	    c->application_name == NULL ? "pgkura" : c->application_name;
 	struct err e = ERR_INIT;
 	AUTO_SESSION struct session *s =
 	    session_open(c->conninfo, SESSION_REPLICATION, "pgkura_look", &e);
@@ -39,7 +43,7 @@ look(const struct cluster_settings *c, uint64_t *end)
 	    session_identify(s, &id, &e) == -1)
 		return REMOTE_ACK_UNSEEN;
 	*end = id.flush_lsn;
-	switch (syncnames_judge(buf_str(&names), me)) {
+	switch (syncnames_judge(buf_str(&names), remote_ack_name(c))) {
 	case SYNCNAMES_WAITS:
 		break;
 	case SYNCNAMES_OTHERS:

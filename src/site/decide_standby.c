@@ -291,6 +291,8 @@ peer_lives(struct decide_look *l)
 	if (f->order != ORDER_NONE) {
 		out->order_done = true;
 		out->reason = REASON_PEER_ALIVE;
+		(void)snprintf(out->command, sizeof(out->command),
+		    "pgkura switchover %s", f->role->thing);
 	}
 }
 

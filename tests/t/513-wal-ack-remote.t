@@ -50,6 +50,8 @@ sub events
 
 ok(Kura::wait_until(sub { return defined proved() }, 30),
 	'the other site knows that nothing acknowledged is missing there');
+is(scalar(events('receive_anew')), 1,
+	'the receiver has connected anew when the server was told to wait for it');
 for my $i (1 .. 20) {
 	$primary->psql("INSERT INTO t VALUES ($i)");
 }

@@ -24,7 +24,7 @@ $tokyo->pgkura_ok('the primary may start', 'may-start', 'main');
 $osaka->pgkura_fails('the standby may not', 1, qr/not the primary/,
 	'may-start', 'main');
 $osaka->pgkura_fails('no failover while the primary lives', 1,
-	qr/alive: use switchover/,
+	qr/alive: use switchover.*pgkura switchover main/s,
 	'failover', 'main', '--allow-data-loss=all', '--yes');
 ok(!$r->writes('osaka'), 'and nothing was promoted');
 $tokyo->pgkura_fails('none at the primary', 1, qr/only a standby/,
