@@ -331,7 +331,7 @@ switch_over(struct promote *p, struct err *e)
 
 	if (p->view.state == FOLLOW_PROMOTED)
 		return 0;
-	if (promote_timeline_keep(p->cluster, &p->follow.lineage,
+	if (promote_timeline_keep(p->cluster, &p->follow.lineage, pgdata,
 		p->result->old_timeline, e) == -1 ||
 	    server_ask_promotion(pgdata, e) == -1)
 		return -1;

@@ -17,10 +17,11 @@ uint32_t promote_timeline_next(
     const struct cluster_settings *c, uint32_t followed, uint32_t newest);
 
 /*
- * Before the server of standby_dir, which follows that timeline, is promoted: see
- * to it that it takes promote_timeline_next().
+ * Before the server of that directory, which follows that timeline, ends recovery:
+ * see to it that it takes promote_timeline_next().
  */
-int promote_timeline_keep(const struct cluster_settings *c,
-    const struct lineage *l, uint32_t followed, struct err *e);
+int
+promote_timeline_keep(const struct cluster_settings *c, const struct lineage *l,
+    const char *pgdata, uint32_t followed, struct err *e);
 
 #endif /* !JOBS_PROMOTE_INT_H */

@@ -15,6 +15,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -48,14 +50,27 @@ promote_timeline_next(
 	return timeline;
 }
 
+/* The server has to read it. */
+static int
+give_to_owner(const char *path, const char *pgdata, struct err *e)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (stat(pgdata, &st) == -1 || chown(path, st.st_uid, st.st_gid) == -1)
+		return err_sys(e, "could not set the owner of \"%s\"", path);
+	return 0;
+}
+
 /* The server is to pass this number by. */
 static int
-pass_by(const struct cluster_settings *c, const struct lineage *l,
-    uint32_t timeline, struct err *e)
+pass_by(const struct lineage *l, const char *pgdata, uint32_t timeline,
+    struct err *e)
 {
 	struct timeline_history h = { 0 };
-	AUTO_FREE char *path = mem_printf(
-	    "%s/pg_wal/%08" PRIX32 ".history", c->standby_dir, timeline);
+	AUTO_FREE char *path =
+	    mem_printf("%s/pg_wal/%08" PRIX32 ".history", pgdata, timeline);
 	static const char text[] = WAL_HISTORY_EMPTY;
 	struct err local = ERR_INIT;
 
@@ -66,7 +81,7 @@ pass_by(const struct cluster_settings *c, const struct lineage *l,
 	err_clear(&local);
 	if (file_publish_at(AT_FDCWD, path, text, sizeof(text) - 1, 0600,
 		FILE_WRITE_ONCE, &local) == 0)
-		return 0;
+		return give_to_owner(path, pgdata, e);
 	if (local.kind == ERR_CONFLICT) /* a history is there: as good */
 		return 0;
 	*e = local;
@@ -75,7 +90,7 @@ pass_by(const struct cluster_settings *c, const struct lineage *l,
 
 int
 promote_timeline_keep(const struct cluster_settings *c, const struct lineage *l,
-    uint32_t followed, struct err *e)
+    const char *pgdata, uint32_t followed, struct err *e)
 {
 	uint32_t newest, next, t;
 	char own[16], behind[16];
@@ -86,7 +101,7 @@ promote_timeline_keep(const struct cluster_settings *c, const struct lineage *l,
 		return -1;
 	next = promote_timeline_next(c, followed, newest);
 	for (t = followed + 1; t < next; t++)
-		if (pass_by(c, l, t, e) == -1)
+		if (pass_by(l, pgdata, t, e) == -1)
 			return -1;
 	if (next == followed + 1)
 		return 0;

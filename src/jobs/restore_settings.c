@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/strmap.h"
 #include "jobs/follow.h"
+#include "jobs/promote_int.h"
 #include "jobs/restore_job.h"
 #include "pg/label.h"
 #include "pg/recovery.h"
@@ -217,6 +218,16 @@ write_signal(const struct restore *r, struct err *e)
 	return place_publish(&r->place, name, "", 0, e);
 }
 
+/* What is restored to be the server begins a timeline that no other site has. */
+static int
+keep_timeline(const struct restore *r, struct err *e)
+{
+	if (!r->options->take_over || r->options->standby)
+		return 0;
+	return promote_timeline_keep(r->cluster, &r->lineage, r->place.path,
+	    r->result->target.timeline, e);
+}
+
 /* What says that the directory is a standby that we keep, and may make anew.  One
  * that the backup of such a standby brought means another directory. */
 static int
@@ -300,7 +311,8 @@ restore_write_settings(struct restore *r, struct err *e)
 		return -1;
 	if (r->options->no_recovery_settings)
 		return 0;
-	if (write_auto_conf(r, e) == -1 || write_signal(r, e) == -1)
+	if (write_auto_conf(r, e) == -1 || write_signal(r, e) == -1 ||
+	    keep_timeline(r, e) == -1)
 		return -1;
 	return write_marker(r, e);
 }

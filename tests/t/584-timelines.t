@@ -99,4 +99,16 @@ is(timeline($r->primary), 5, 'the next one is behind all of these');
 is($r->rows($r->primary), "$r->{n} of $r->{n}", 'with all rows');
 $r->wait_promotable('osaka');
 $r->one_writer('at the end');
+
+# ---- what is restored to be the primary begins one of its site, too ----
+
+my $to = Kura::tempdir() . '/data';
+$r->wait_there;
+$tokyo->pgkura_ok('a restore that takes over', 'restore', 'main', "--to=$to",
+	'--take-over', '--immediate');
+my $c = $tokyo->restored(of => $r->primary, to => $to)->start;
+$c->wait_for('SELECT NOT pg_is_in_recovery()');
+is(timeline($c) % 2, 1, 'an odd timeline');
+cmp_ok(timeline($c), '>', 5, 'behind all that are known');
+$c->stop;
 done_testing();
