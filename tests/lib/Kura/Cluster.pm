@@ -144,6 +144,7 @@ sub configure
 		max_wal_senders => 10,
 		log_line_prefix => '%m [%p] %q%a ',
 		restart_after_crash => 'off',
+		dynamic_shared_memory_type => 'mmap', # goes with the directory
 		%conf);
 	my $text = "\n";
 
