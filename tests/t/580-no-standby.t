@@ -49,7 +49,11 @@ sub next_command { return $r->status($_[0])->{health}{next}; }
 
 # ---- all is well ----
 
-my ($status, $ready) = $osaka->pgkura('ready', 'main');
+my ($status, $ready);
+Kura::wait_until(sub {
+	($status, $ready) = $osaka->pgkura('ready', 'main');
+	return $ready =~ /^ok +standby /m && $ready =~ /^ok +clocks +within /m;
+});
 like($ready, qr/^ok +standby +(?:running|starting) /m, 'ready looks at the standby');
 like($ready, qr/^ok +clocks +within .* of tokyo's$/m,
 	'and at the clocks of the two sites, as the link measures them');
