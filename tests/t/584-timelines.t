@@ -80,8 +80,9 @@ $tokyo->pgkura_fails('both have written: an order is needed', 1,
 	qr/give-way/, 'failback', 'main', '--yes');
 my $out = $tokyo->pgkura_ok('tokyo gives way', 'failback', 'main', '--give-way',
 	'--yes') or diag($r->events('tokyo'));
-like($out, qr/rewound to timeline 4.* [23] transactions gave way/s,
-	'with what only it has, and perhaps a probe') or diag($out);
+# More than two: a probe, and what the server does by itself.
+my ($gave) = $out =~ /rewound to timeline 4.* (\d+) transactions gave way/s;
+cmp_ok($gave // 0, '>=', 2, 'with what only it has') or diag($out);
 $r->wait_promotable('tokyo');
 $r->insert($r->standby);
 $r->wait_for('tokyo follows timeline 4', sub {
