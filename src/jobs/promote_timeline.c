@@ -78,6 +78,7 @@ pass_by(const struct lineage *l, const char *pgdata, uint32_t timeline,
 		timeline_history_free(&h);
 		return 0; /* restore_command has it */
 	}
+	/* One that is damaged is passed by like one that is not there. */
 	err_clear(&local);
 	if (file_publish_at(AT_FDCWD, path, text, sizeof(text) - 1, 0600,
 		FILE_WRITE_ONCE, &local) == 0)

@@ -79,35 +79,50 @@ salvage(struct rejoin *j, struct err *e)
  * last checkpoint, which a server that was promoted makes only some time later.
  */
 static int
-find_own(struct rejoin *j, struct err *e)
+newest_of_directory(struct rejoin *j, uint32_t *newest, struct err *e)
 {
 	AUTO_FREE char *path = file_join(j->cluster->standby_dir, "pg_wal");
 	AUTO_FD int fd = file_open_dir(path, e);
-	uint32_t timeline, newest = j->control.timeline;
-	struct err none = ERR_INIT;
 	char **names = NULL;
+	uint32_t timeline;
 	size_t count, i;
 	uint64_t lsn;
 
+	*newest = j->control.timeline;
 	if (fd == -1 || file_list_at(fd, ".", &names, &count, e) == -1)
 		return -1;
 	for (i = 0; i < count; i++)
 		if (wal_name_parse(names[i], j->lineage.facts.segment_bytes,
 			&timeline, &lsn) &&
-		    timeline > newest)
-			newest = timeline;
+		    timeline > *newest)
+			*newest = timeline;
 	file_names_free(names);
-	j->result->old_timeline = newest;
-	if (wal_read_history(&j->lineage, newest, &j->own, NULL, &none) == 0)
-		return 0;
-	if (none.kind != ERR_NOT_FOUND || newest == j->control.timeline) {
-		*e = none;
+	return 0;
+}
+
+/* Of a timeline of which nothing was received, nor salvaged yet, nothing can be
+ * counted: then that of pg_control, and if need be none. */
+static int
+find_own(struct rejoin *j, struct err *e)
+{
+	uint32_t candidates[] = { 0, j->control.timeline };
+	struct err local = ERR_INIT;
+	size_t i;
+
+	if (newest_of_directory(j, &candidates[0], e) == -1)
 		return -1;
+	for (i = 0; i < COUNT_OF(candidates); i++) {
+		j->result->old_timeline = candidates[i];
+		if (wal_read_history(
+			&j->lineage, candidates[i], &j->own, NULL, &local) == 0)
+			return 0;
+		if (local.kind != ERR_NOT_FOUND) {
+			*e = local;
+			return -1;
+		}
+		err_clear(&local);
 	}
-	/* Nothing was received of it, nor salvaged yet. */
-	j->result->old_timeline = j->control.timeline;
-	return wal_read_history(
-	    &j->lineage, j->control.timeline, &j->own, NULL, e);
+	return 0;
 }
 
 /* Where the directory's history leaves the new one; LSN_NONE: nowhere. */
