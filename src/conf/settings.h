@@ -74,7 +74,7 @@ struct cluster_settings {
 	int64_t lease_us;	     /* 60 s; at most RECORD_LEASE_MAX_US */
 	int64_t rpo_limit_us;	     /* automatic failover up to it; 0: any */
 	int64_t failover_backoff_us; /* between automatic ones */
-	int64_t switchback_after_us; /* -1: by an order only */
+	int64_t switchback_after_us; /* 0: by an order only */
 	enum fence_kind fence;
 	char *fence_hook;
 	int64_t fence_hook_timeout_us;

@@ -292,7 +292,7 @@ const struct option settings_options[] = {
 	    .initial = "1d", .example = "1h",
 	    .what = "No second automatic failover within this time." },
 	{ "switchback_after", CLUSTER(switchback_after_us),
-	    .type = OPTION_INTERVAL, .none = true, .min = 0,
+	    .type = OPTION_INTERVAL, .none = true, .min = MINUTE_US / 60,
 	    .max = 366 * DAY_US, .initial = "none", .example = "1h",
 	    .what = "At the site with role = primary: after a failover the role "
 	    "comes home by a switchover of its own, when this site has followed, "

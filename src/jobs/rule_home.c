@@ -18,7 +18,7 @@ could_go_home(const struct rule *r)
 {
 	const struct decide_says *peer = &r->says[r->sites.peer];
 
-	return r->c->switchback_after_us >= 0 &&
+	return r->c->switchback_after_us != 0 &&
 	    r->c->role == INITIAL_PRIMARY && r->has_role &&
 	    r->role.role == ROLE_STANDBY && !r->role.handed &&
 	    r->order.kind == RULE_ORDER_NONE && rule_peer_fresh(r) &&

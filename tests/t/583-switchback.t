@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # switchback_after: after a failover the role comes home by itself, when home has been
 # ready for so long, with all that was written meanwhile; not after a switchover that
-# somebody ordered, and not in maintenance.  PG6.
+# somebody ordered, not in maintenance, and not where nobody has set it.  PG6.
 
 use strict;
 use warnings;
@@ -15,9 +15,21 @@ my ($major) = grep { $_ >= 15 } Kura::servers();
 plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
 
 my $r = Kura::Roles->new(major => $major,
-	peer => { beat_interval => '500ms', beat_misses => 10 },
-	cluster => { switchback_after => '6s' });
+	peer => { beat_interval => '500ms', beat_misses => 10 });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
+
+# From now on at tokyo; undef: not any more.
+sub switchback_after
+{
+	my ($after) = @_;
+	my %main = %{ $tokyo->{clusters}{main} };
+
+	$main{switchback_after} = $after;
+	delete $main{switchback_after} if !defined $after;
+	$tokyo->cluster('main', %main);
+	return $tokyo->pgkura_ok('switchback_after is ' . ($after // 'not set'),
+		'reload');
+}
 
 sub left { return $r->now($_[0], 'switchback_left_us'); }
 
@@ -29,6 +41,7 @@ sub wait_ready
 	return;
 }
 
+switchback_after('6s');
 $r->insert($r->primary) for 1 .. 3;
 $r->wait_there;
 
@@ -44,6 +57,7 @@ $r->wait_promotable('osaka');
 
 # ---- a failover ----
 
+switchback_after(undef);
 $r->lose('tokyo');
 $r->wait_state('osaka', 'peer silent');
 $osaka->pgkura_ok('a failover', 'failover', 'main', '--allow-data-loss=all', '--yes')
@@ -61,6 +75,11 @@ is(left('tokyo'), undef, 'PG6: in maintenance the role stays');
 is($r->role('osaka')->{role}, 'primary', 'PG6: ... at the other site');
 my $n = $r->{n};
 $osaka->pgkura_ok('maintenance ends', 'maintenance', 'main', 'off');
+$r->wait_state('tokyo', 'normal');
+wait_ready();
+unlike($r->events('tokyo'), qr/ switchback: /,
+	'PG6: nor does it come home where nobody has set it');
+switchback_after('6s');
 $r->wait_for('the count', sub { defined left('tokyo') });
 like(($tokyo->pgkura('role', 'main'))[1], qr/comes home in/, 'PG6: it says when');
 is(left('osaka'), undef, 'only this site counts');

@@ -557,6 +557,9 @@ check_table(void)
 		AUTO_BUF struct buf text = BUF_INIT;
 		struct settings *s;
 
+		/* "none" is kept as 0, which must mean nothing else. */
+		if (o->none)
+			tap_ok(o->min > 0, "%s: 0 is none", o->key);
 		if (o->required)
 			continue;
 		buf_printf(&text, SITE "%s%s = %s\n%s",
