@@ -241,7 +241,7 @@ print_cluster(const json_t *c, int64_t now_us)
 	size_t i;
 
 	(void)printf("\ncluster %s\n", json_get_str(c, "name"));
-	if (strcmp(json_get_str(rule, "role"), "witness") == 0) {
+	if (json_get_str(c, "votes_for")[0] != '\0') {
 		print_rule(rule);
 		return; /* it votes, and stores nothing */
 	}

@@ -194,7 +194,7 @@ see_ready(const struct watcher *w, struct watched *d)
 	struct check_result r;
 	struct err e = ERR_INIT;
 
-	if (clock_boot_us() >= d->ready_us) {
+	if (d->c->votes_for == NULL && clock_boot_us() >= d->ready_us) {
 		d->ready_us = clock_boot_us() + READY_US;
 		json_decref(d->ready);
 		d->ready = NULL;

@@ -144,6 +144,7 @@ cluster_status(const struct settings *s, const struct duties *d,
 	if (cs != NULL && cs->conninfo == NULL)
 		set_text(o, "comes_from", cs->accept_from);
 	if (cs != NULL) {
+		set_text(o, "votes_for", cs->votes_for);
 		set_number(o, "rpo_target_us", cs->rpo_target_us);
 		set_number(o, "rto_target_us", cs->rto_target_us);
 	}
