@@ -115,7 +115,9 @@ see_open(const struct lineage *l, uint32_t timeline, struct seen_list *s,
 	uint64_t lsn;
 	int rc = wal_tail_open_names(l, &names, &count, e);
 
-	for (i = 0; rc == 0 && i < count; i++) {
+	/* The newest first: while it is read the one before only grows, and is
+	 * full when that has begun. */
+	for (i = count; rc == 0 && i-- > 0;) {
 		if (!wal_name_parse(
 			names[i], l->facts.segment_bytes, &of, &lsn) ||
 		    of != timeline)
@@ -241,19 +243,66 @@ timelines_list(
 	return 0;
 }
 
-int
-wal_spans(const struct lineage *l, struct wal_span **spans, size_t *count,
-    struct err *e)
+static int
+look(const struct lineage *l, struct spans *s, struct err *e)
 {
 	struct timelines t = { 0 };
-	struct spans s = { 0 };
 	size_t i;
 	int rc;
 
 	rc = timelines_list(l, false, &t, e);
 	for (i = 0; rc == 0 && i < t.count; i++)
-		rc = spans_of_timeline(l, t.list[i], &s, e);
+		rc = spans_of_timeline(l, t.list[i], s, e);
 	free(t.list);
+	return rc;
+}
+
+static bool
+has_hole(const struct spans *s)
+{
+	size_t i;
+
+	for (i = 1; i < s->count; i++)
+		if (s->list[i].timeline == s->list[i - 1].timeline)
+			return true;
+	return false;
+}
+
+/* Behind each hole WAL begins where it did. */
+static bool
+same_holes(const struct spans *a, const struct spans *b)
+{
+	size_t i;
+
+	for (i = 0; i < a->count && i < b->count; i++)
+		if (a->list[i].timeline != b->list[i].timeline ||
+		    a->list[i].start_lsn != b->list[i].start_lsn)
+			return false;
+	return a->count == b->count;
+}
+
+/*
+ * A folder that is read while files come and go need not show one that came between
+ * two that it shows: a hole is one that a second look finds as well.
+ */
+#define LOOKS_MAX 5
+
+int
+wal_spans(const struct lineage *l, struct wal_span **spans, size_t *count,
+    struct err *e)
+{
+	struct spans s = { 0 }, before = { 0 };
+	int rc = look(l, &s, e), looks = 1;
+
+	while (rc == 0 && has_hole(&s) && looks < LOOKS_MAX &&
+	    (looks == 1 || !same_holes(&before, &s))) {
+		free(before.list);
+		before = s;
+		s = (struct spans){ 0 };
+		rc = look(l, &s, e);
+		looks++;
+	}
+	free(before.list);
 	if (rc == -1) {
 		free(s.list);
 		return -1;

@@ -22,26 +22,52 @@ unless_missing(const struct err *local, struct err *e)
 	return -1;
 }
 
-int
-wal_tail_raw(const struct lineage *l, const char *name, uint8_t *data,
+/* As long as it was when it was opened.  1, 0 when it is not there, -1. */
+static int
+read_open(const struct lineage *l, const char *name, uint8_t *data,
     uint32_t *len, struct err *e)
 {
-	uint32_t bytes = l->facts.segment_bytes;
 	AUTO_STORE_READER struct store_reader *r = NULL;
 	char key[STORE_KEY_BYTES];
 	struct err local = ERR_INIT;
 	uint64_t size;
 
+	*len = 0;
 	r = store_read(repo_store(l->repo),
 	    lineage_key(l, key, WAL_OPEN_FOLDER "/%.24s", name), &local);
 	if (r == NULL)
 		return unless_missing(&local, e);
 	size = store_reader_bytes(r);
-	*len = size < bytes ? (uint32_t)size : bytes;
-	if (store_pread(r, data, *len, 0, e) == -1)
-		return -1;
-	(void)memset(data + *len, 0, bytes - *len);
-	return 1;
+	*len = size < l->facts.segment_bytes ? (uint32_t)size
+					     : l->facts.segment_bytes;
+	return store_pread(r, data, *len, 0, e) == -1 ? -1 : 1;
+}
+
+/*
+ * A receiver cuts off what it could not write whole, or what is to be received
+ * again: a file that has become shorter under the reader is read again.
+ */
+int
+wal_tail_raw(const struct lineage *l, const char *name, uint8_t *data,
+    uint32_t *len, struct err *e)
+{
+	uint32_t was = UINT32_MAX;
+	int found = -1;
+
+	while (found == -1) {
+		struct err local = ERR_INIT;
+
+		found = read_open(l, name, data, len, &local);
+		if (found == -1 && *len == was) {
+			if (e != NULL)
+				*e = local;
+			return -1;
+		}
+		was = *len;
+	}
+	if (found == 1)
+		(void)memset(data + *len, 0, l->facts.segment_bytes - *len);
+	return found;
 }
 
 /*

@@ -152,6 +152,17 @@ END {
 	}
 }
 
+# Whoever looks meanwhile sees what is there, and no hole.  A process that looks on and
+# on until the file $end is there, and prints what it saw: a line each.
+sub looks
+{
+	my ($site, $end) = @_;
+
+	return Kura::spawn('sh', '-c', 'end=$1; shift; while ! test -e "$end"; do
+			"$@" 2>&1 | tr -d "\n"; echo; done', 'sh', $end,
+		$site->words('wal', 'list', 'main', '--json'));
+}
+
 subtest 'no space' => sub {
 	my ($primary, $site) = start(1);
 	plan skip_all => 'cannot mount a file system here'
@@ -159,6 +170,8 @@ subtest 'no space' => sub {
 	$site->site(repository => $site->dir . '/small/repo');
 	$site->pgkura_ok('a repository', 'init');
 	my $receiver = receive($primary, $site);
+	my $end = $site->dir . '/looked-enough';
+	my $looks = looks($site, $end);
 	Kura::run(Kura::as_user('sh', '-c',
 		"head -c 10500000 /dev/zero >'$mounted/filler'"));
 	# Bytes that do not shrink.
@@ -167,10 +180,15 @@ subtest 'no space' => sub {
 	ok(Kura::wait_until(sub { $receiver->err =~ /No space left/ }),
 		'it is told');
 	ok($receiver->alive, 'the receiver goes on trying');
-	my $before = (spans($site))[-1]{end_lsn};
+	Kura::wait_until(sub { ($looks->out =~ tr/\n//) > 100 });
 	Kura::run('rm', "$mounted/filler");
 	$site->wait_wal('main', $primary->lsn, 120);
 	is(scalar(spans($site)), 1, 'with space again there is no hole');
+	Kura::write_file($end, '');
+	$looks->wait(60);
+	my @seen = split /\n/, $looks->out;
+	is_deeply([ grep { !/"spans"/ || (() = /"start_lsn"/g) > 1 } @seen ], [],
+		'who looked meanwhile saw none either, ' . @seen . ' times');
 	reads($site, 'and all can be read');
 	$receiver->kill('TERM');
 	is($receiver->wait(20), 0, 'it stops when asked to');

@@ -1,10 +1,15 @@
 /*
  * walopen: what was synced survives its writer, what is not WAL does not, and
- * nothing that was received is contradicted.
+ * nothing that was received is contradicted.  waltail: nor is its reader disturbed.
  */
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "repo/waltail.h"
 #include "unit/wal_scratch.h"
 
 static struct lineage lineage;
@@ -21,6 +26,24 @@ open_path(void)
 	(void)snprintf(path, sizeof(path), "repo/%s/%s/wal/open/%s",
 	    lineage.cluster, lineage.name, wal_scratch_name(1, START));
 	return path;
+}
+
+/* Before the next reading the file is cut off there; -1: not. */
+static off_t cut_at = -1;
+static unsigned int readings;
+
+ssize_t __real_pread64(int fd, void *out, size_t len, off_t at);
+
+ssize_t
+__wrap_pread64(int fd, void *out, size_t len, off_t at)
+{
+	off_t to = cut_at;
+
+	readings++;
+	cut_at = -1;
+	if (to != -1 && truncate(open_path(), to) == -1)
+		tap_bail("truncate: %s", strerror(errno));
+	return __real_pread64(fd, out, len, at);
 }
 
 static struct wal_open *
@@ -97,6 +120,31 @@ check_reopening(void)
 	    "and goes on from there (%s)", e.text);
 }
 
+/* What a receiver could not write whole it cuts off, at any moment. */
+static void
+check_cut_while_read(void)
+{
+	AUTO_FREE uint8_t *out = mem_alloc(SEGMENT_BYTES);
+	struct err e = ERR_INIT;
+	uint32_t len = 0;
+	struct stat st;
+
+	if (stat(open_path(), &st) == -1)
+		tap_bail("stat: %s", strerror(errno));
+	cut_at = st.st_size - 32;
+	tap_ok(wal_tail_raw(
+		   &lineage, wal_scratch_name(1, START), out, &len, &e) == 1 &&
+		len == st.st_size - 32 && memcmp(out, maker.out.data, len) == 0,
+	    "a file that is cut while it is read is read as it is now (%s)",
+	    e.text);
+	readings = 0;
+	tap_ok(truncate(open_path(), st.st_size - 64) == 0 &&
+		wal_tail_raw(
+		    &lineage, wal_scratch_name(1, START), out, &len, &e) == 1 &&
+		len == st.st_size - 64 && readings == 1,
+	    "one that stays as it is, once (%s)", e.text);
+}
+
 static void
 check_garbage_tail(void)
 {
@@ -164,6 +212,7 @@ main(void)
 	wal_fill(&maker, 4 * START);
 	check_growth();
 	check_reopening();
+	check_cut_while_read();
 	check_garbage_tail();
 	check_partial();
 	walmaker_fini(&maker);
