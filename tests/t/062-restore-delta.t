@@ -130,7 +130,7 @@ subtest 'cut off' => sub {
 		my $c = $site->restored(of => $primary, to => $to);
 		return $c->start_fails ? undef : $c;
 	};
-	my @moments = (0.005, 0.02, 0.04, 0.08, 0.15);
+	my @moments = (0, 0.01, 0.03, 0.08, 0.15);
 	my $cut = 0;
 
 	for my $seconds (@moments) {
@@ -139,13 +139,15 @@ subtest 'cut off' => sub {
 			spoil($table, 0 .. 999) if @$words && -e "$to/$table";
 			my $p = Kura::spawn(
 				$site->words('restore', 'main', "--to=$to", @$words));
-			select(undef, undef, undef, $seconds + 0.03);
+			select(undef, undef, undef, 0.001)
+			    while $p->alive && !-e "$to/pgkura.restore";
+			select(undef, undef, undef, $seconds);
 			$p->kill('KILL');
 			my $status = $p->wait(30);
 			next if $status == 0 || !-e "$to/pgkura.restore";
 			$cut++;
 			ok(!-e "$to/global/pg_control",
-				"killed after $seconds s: no pg_control")
+				"killed $seconds s after it had begun: no pg_control")
 			    or diag("@$words");
 			delta();
 			verified('completed by --delta');

@@ -78,6 +78,34 @@ sub reported
 	return 0;
 }
 
+# Until it has noticed the silence the site may say that the peer lives.  Its daemon is
+# killed, too: at a random moment of the promotion, or right after.
+sub promote
+{
+	my ($r, $to) = @_;
+	my $what = (qw(whole killed killed_after))[rand 3];
+	my @order = ('failover', 'main', '--allow-data-loss=all', '--yes');
+	my $err;
+
+	if ($what eq 'killed') {
+		my $p = Kura::spawn($r->site($to)->words(@order));
+		sleep(rand 3);
+		$r->sites->kill9($to);
+		$p->wait(60);
+		$r->sites->start_daemon($to);
+	}
+	Kura::wait_until(sub {
+		return 1 if $what eq 'killed' && $r->writes($to);
+		(my $status, undef, $err) = $r->site($to)->pgkura(@order);
+		return $status == 0;
+	}, 90) || diag("failover at $to: $err", $r->events($to));
+	if ($what eq 'killed_after') {
+		$r->sites->kill9($to);
+		$r->sites->start_daemon($to);
+	}
+	return $what;
+}
+
 sub one
 {
 	my ($r, $round, $from, $to) = @_;
@@ -87,17 +115,10 @@ sub one
 	push @rows, load($r, $from, rand 1.5);
 	my $durable = reported($r, $from, $to);
 	$r->lose($from);
-	my ($status, $out, $err) = $r->site($to)->pgkura('failover', 'main',
-		'--allow-data-loss=all', '--yes');
-	# Until it has noticed the silence it may say that the peer lives.
-	Kura::wait_until(sub {
-		return 1 if $status == 0;
-		($status, $out, $err) = $r->site($to)->pgkura('failover', 'main',
-			'--allow-data-loss=all', '--yes');
-		return $status == 0;
-	}, 60);
-	is($status, 0, "round $round ($fault): $to is promoted") or diag($err);
+	my $promotion = promote($r, $to);
 	$r->wait_server($to);
+	is($r->role($to)->{role}, 'primary',
+		"round $round ($fault, $promotion): $to is promoted");
 	my ($max, $count) = split / of /, $r->rows($r->server($to));
 	my @must = grep { $_->[1] <= $durable } @rows;
 	my $need = @must ? $must[-1][0] : 0;
