@@ -22,6 +22,7 @@
 #include "base/strmap.h"
 #include "conf/list.h"
 #include "jobs/expire_int.h"
+#include "repo/waltail.h"
 
 #define WHY_BYTES 160
 
@@ -297,7 +298,7 @@ static int
 sweep_folders(struct expiry *x, struct err *e)
 {
 	static const char *const folders[] = { "backups", "withdrawn",
-		"intents", "cluster", "wal" };
+		"intents", "cluster", "wal", WAL_OPEN_FOLDER };
 	struct store *s = repo_store(x->lineage.repo);
 	char key[STORE_KEY_BYTES];
 	size_t i;
