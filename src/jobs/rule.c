@@ -282,6 +282,10 @@ rule_open(struct rule *r, struct err *e)
 	if (!r->has_role && e->kind != ERR_NOT_FOUND)
 		log_error("role_lost", e);
 	err_clear(e);
+	/* For a switchover, by the process before this one: by no administrator. */
+	r->stopped_by_us = r->has_role &&
+	    (r->role.restart || r->role.handover == HANDOVER_ANNOUNCED ||
+		r->role.handover == HANDOVER_STOPPED);
 	if (rule_voter_start(r->s, r->c, &r->sites, &r->voter, e) == -1 ||
 	    (!rule_is_witness(r) && guard_open(&r->guard, r->s, r->c, e) == -1))
 		return -1;

@@ -145,6 +145,8 @@ release(struct rule *r)
 static void
 act(struct rule *r, const struct handover_step *st, int64_t now_us)
 {
+	bool aborts;
+
 	switch (st->act) {
 	case HANDOVER_ANNOUNCE:
 		if (write_step(r, st) == 0)
@@ -190,7 +192,10 @@ act(struct rule *r, const struct handover_step *st, int64_t now_us)
 			tell(r, "switchover_done", st);
 		break;
 	case HANDOVER_FINISH:
-		(void)write_step(r, st);
+		aborts = r->role.handover == HANDOVER_ANNOUNCED ||
+		    r->role.handover == HANDOVER_STOPPED;
+		if (write_step(r, st) == 0 && aborts)
+			tell(r, "switchover_aborted", st);
 		break;
 	case HANDOVER_ABORT:
 		if (write_step(r, st) == 0)

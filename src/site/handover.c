@@ -123,14 +123,17 @@ take(const struct handover_facts *f, struct handover_step *out)
 	}
 }
 
-/* Before the line: back to where it was. */
+/* Before the line: back to where it was.  A server that runs and does not answer may
+ * be stopping still: that goes on without us, and it is to be started after it. */
 static void
 abort_it(
     const struct handover_facts *f, struct handover_step *out, const char *why)
 {
-	write_state(out, f->running ? HANDOVER_FINISH : HANDOVER_ABORT,
-	    HANDOVER_NONE, why);
-	out->restart = !f->running;
+	bool is_up = f->running && f->alive;
+
+	write_state(
+	    out, is_up ? HANDOVER_FINISH : HANDOVER_ABORT, HANDOVER_NONE, why);
+	out->restart = !is_up;
 }
 
 /* The server that an aborted one has stopped. */
@@ -144,7 +147,7 @@ start_again(const struct handover_facts *f, struct handover_step *out)
 		return;
 	}
 	if (f->running)
-		say(out, HANDOVER_WAIT, "the server comes up");
+		say(out, HANDOVER_WAIT, "the server stops or starts still");
 	else if (f->role->maintenance)
 		say(out, HANDOVER_WAIT, "maintenance is on");
 	else if (!f->may_write)

@@ -161,6 +161,27 @@ aborts(void)
 	giver.now_us = 26 * S;
 	tap_u64(next(&giver, &giver_role), HANDOVER_ABORT,
 	    "a silent taker aborts it");
+	set_up();
+	giver.wanted = giver.alive = true;
+	(void)next(&giver, &giver_role);
+	giver.wanted = false;
+	giver.now_us = 26 * S;
+	tap_ok(
+	    next(&giver, &giver_role) == HANDOVER_FINISH && !giver_role.restart,
+	    "... of a server that answers");
+	set_up();
+	giver.wanted = true;
+	(void)next(&giver, &giver_role);
+	giver.wanted = false;
+	giver.now_us = 26 * S;
+	tap_ok(next(&giver, &giver_role) == HANDOVER_ABORT &&
+		giver_role.handover == HANDOVER_NONE && giver_role.restart,
+	    "... and one that may be stopping is started after that");
+	tap_u64(next(&giver, &giver_role), HANDOVER_WAIT, "it stops still");
+	giver.running = false;
+	giver.may_write = true;
+	tap_u64(
+	    next(&giver, &giver_role), HANDOVER_START, "then it is started");
 	to_stopped();
 	giver.peer_committed = giver.end = 1100;
 	tap_u64(next(&giver, &giver_role), HANDOVER_ABORT,

@@ -1,0 +1,61 @@
+#!/usr/bin/perl
+# What is killed in the middle of an order: a switchover whose server stops only
+# after the rule has died.
+
+use strict;
+use warnings;
+
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Test::More;
+use Kura;
+use Kura::Roles;
+
+my ($major) = grep { $_ >= 15 } Kura::servers();
+plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
+
+# Beats far apart: who begins anew has not heard the other site at its first look.
+my $r = Kura::Roles->new(major => $major,
+	peer => { beat_interval => '5s', beat_misses => 5 });
+my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
+
+sub wait_anew
+{
+	my ($pid) = @_;
+
+	$r->wait_for('a new rule', sub {
+		my $now = $r->now('tokyo', 'pid');
+		return $now && $now != $pid;
+	});
+	return;
+}
+
+$r->insert($r->primary) for 1 .. 3;
+$r->wait_there;
+
+# ---- the server stops after the rule has died ----
+
+my $pid = $r->now('tokyo', 'pid');
+my $checkpointer = $r->primary->psql(
+	'SELECT pid FROM pg_stat_activity WHERE backend_type = \'checkpointer\'');
+kill('STOP', $checkpointer);
+my $switchover = Kura::spawn(Kura::as_user('env', 'PGKURA_CONF=' . $tokyo->conf,
+	Kura::program('pgkura'), 'switchover', 'main', '--to=osaka', '--yes'));
+$r->wait_for('a server that is stopping', sub {
+	my ($status) = $r->primary->psql_try('SELECT 1');
+	return $status != 0 && ($r->now('tokyo', 'handover') // '') eq 'announced';
+});
+kill('KILL', $pid);
+wait_anew($pid);
+$r->told('tokyo', qr/switchover_aborted: the other site is silent/,
+	'a switchover whose process was killed is given up');
+isnt($switchover->wait(150), 0, 'who ordered it is told so');
+kill('CONT', $checkpointer);
+$r->wait_server('tokyo');
+ok(1, 'its server, which stopped only then, is started again');
+is($r->role('tokyo')->{role}, 'primary', 'it is the primary still');
+$r->wait_for('the end', sub { ($r->now('tokyo', 'server') // '') eq 'alive' });
+unlike($r->events('tokyo'), qr/ clean_stop: /,
+	'nobody takes that for an administrator\'s stop');
+$r->one_writer('after that');
+
+done_testing();
