@@ -302,6 +302,7 @@ rule_open(struct rule *r, struct err *e)
 	r->ack_until_us = -1;
 	r->rpo_us = -1;
 	rule_remember_order(r);
+	rule_order_drop(r);
 	return r->fd == -1 ? -1 : 0;
 }
 

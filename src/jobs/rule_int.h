@@ -301,6 +301,8 @@ void rule_handover_step(struct rule *r, int64_t now_us);
 
 /* ---- rule_order.c ---- */
 void rule_order_take(struct rule *r);
+/* At the beginning: an order that the process before this one did not take. */
+void rule_order_drop(struct rule *r);
 /* What this process, or the one before it, showed last. */
 json_t *
 rule_shown_last(const struct settings *s, const struct cluster_settings *c);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/child.h"
@@ -264,6 +265,30 @@ read_order(struct rule *r, const json_t *j)
 	return true;
 }
 
+/* What came while nobody took orders is not done later: who gave it has gone away,
+ * or gives it again. */
+void
+rule_order_drop(struct rule *r)
+{
+	AUTO_FREE char *path = rule_path(r->s, r->c, "order");
+	AUTO_BUF struct buf text = BUF_INIT;
+	AUTO_JSON json_t *j = NULL;
+
+	if (file_slurp_at(AT_FDCWD, path, ORDER_BYTES_MAX, &text, NULL) == 0)
+		j = json_parse(text.data, text.len, path, NULL);
+	(void)unlink(path);
+	if (j == NULL ||
+	    json_need_text(j, "id", r->order.id, sizeof(r->order.id), NULL) ==
+		-1)
+		return;
+	rule_order_end(r, "failed",
+	    "pgkurad was started anew before it took the order",
+	    "Nothing was done: give it again.");
+	log_event(LOG_LEVEL_WARNING, "order_dropped", r->order.text, "cluster",
+	    r->c->name, "id", r->order.id, "order", json_get_str(j, "order"),
+	    NULL);
+}
+
 void
 rule_order_take(struct rule *r)
 {
@@ -398,6 +423,8 @@ rule_put_order(const struct settings *s, const struct cluster_settings *c,
 	AUTO_JSON json_t *shown = rule_shown(s, c);
 	AUTO_BUF struct buf text = BUF_INIT;
 	AUTO_FREE char *who = who_orders();
+	mode_t mask;
+	int rc;
 
 	if (shown == NULL)
 		return no_rule(c, e);
@@ -406,8 +433,13 @@ rule_put_order(const struct settings *s, const struct cluster_settings *c,
 	json_set_str(order, "id", id);
 	json_set_str(order, "by", who);
 	json_write(order, &text);
-	return file_publish_at(
-	    AT_FDCWD, path, text.data, text.len, 0600, FILE_REPLACE, e);
+	/* Root gives orders too, whose files pgkurad reads as its own user; others do
+	 * not come into the folder. */
+	mask = umask(022);
+	rc = file_publish_at(
+	    AT_FDCWD, path, text.data, text.len, 0644, FILE_REPLACE, e);
+	(void)umask(mask);
+	return rc;
 }
 
 int

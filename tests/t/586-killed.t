@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # What is killed in the middle of an order: a switchover whose server stops only
-# after the rule has died.
+# after the rule has died; an order that nobody took.
 
 use strict;
 use warnings;
@@ -17,6 +17,14 @@ plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
 my $r = Kura::Roles->new(major => $major,
 	peer => { beat_interval => '5s', beat_misses => 5 });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
+
+sub order
+{
+	my @as = @_;
+
+	return Kura::spawn(@as, 'env', 'PGKURA_CONF=' . $tokyo->conf,
+		Kura::program('pgkura'), 'maintenance', 'main', 'on');
+}
 
 sub wait_anew
 {
@@ -58,4 +66,30 @@ unlike($r->events('tokyo'), qr/ clean_stop: /,
 	'nobody takes that for an administrator\'s stop');
 $r->one_writer('after that');
 
+# ---- an order that nobody took ----
+
+$r->wait_state('osaka', 'normal');
+$pid = $r->now('tokyo', 'pid');
+kill('STOP', $pid);
+my $lost = order(Kura::as_user());
+my ($site) = glob($tokyo->dir . '/*/site');
+my $file = "$site/main.order";
+$r->wait_for('the order', sub { -e $file });
+kill('KILL', $pid);
+wait_anew($pid);
+isnt($lost->wait(60), 0, 'an order that nobody took has failed');
+like($lost->err, qr/started anew before it took the order/, 'it says why');
+ok(!-e $file, 'nothing is left of it');
+$r->told('tokyo', qr/order_dropped: /, 'an event says so');
+ok(!$r->now('tokyo', 'maintenance'), 'it is not done later');
+
+SKIP: {
+	skip 'not root', 1 if $> != 0;
+	my $mask = umask(077);
+	my $root = order();
+
+	umask($mask);
+	is($root->wait(90), 0, 'root gives orders to a pgkurad of another user')
+	    or diag($root->err);
+}
 done_testing();
