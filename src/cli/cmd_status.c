@@ -412,6 +412,17 @@ print_skew(const json_t *l)
 }
 
 static void
+print_max_rate(const json_t *l)
+{
+	char text[SIZE_TEXT_BYTES];
+	int64_t rate = json_get_int(l, "max_rate_bytes_per_s");
+
+	if (rate > 0)
+		(void)printf(
+		    ", sends at most %s/s", size_text((uint64_t)rate, text));
+}
+
+static void
 print_link(const json_t *l, const json_t *clusters)
 {
 	int64_t age_us = clock_now_us() - json_get_int(l, "updated_us");
@@ -434,6 +445,7 @@ print_link(const json_t *l, const json_t *clusters)
 		    json_is_true(json_object_get(l, "up")) ? "up" : "DOWN",
 		    json_get_str(l, "congestion")[0] == '\0' ? "" : ", ",
 		    json_get_str(l, "congestion"));
+	print_max_rate(l);
 	print_skew(l);
 	(void)printf("\n");
 	json_array_foreach(json_object_get(l, "paths"), i, path)

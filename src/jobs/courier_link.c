@@ -56,6 +56,7 @@ courier_put_link(json_t *out, const struct link_state *st)
 		    (uint64_t)(clock_boot_us() - st->heard_us));
 	(void)json_object_set_new(out, "skew_us", json_integer(st->skew_us));
 	json_set_str(out, "congestion", st->congestion);
+	json_set_u64(out, "max_rate_bytes_per_s", st->max_rate_bytes_s);
 	json_set_u64(out, "sent_bytes", st->sent_bytes);
 	json_set_u64(out, "received_bytes", st->received_bytes);
 	json_set_u64(out, "resent_bytes", st->resent_bytes);

@@ -323,6 +323,7 @@ link_get_state(const struct link *l, struct link_state *st)
 
 	*st = l->st;
 	st->in_flight_bytes = l->held.bytes;
+	st->max_rate_bytes_s = l->params.max_rate_bytes_s;
 	st->path_count = l->path_count;
 	for (i = 0; i < l->path_count; i++)
 		st->paths[i] = l->paths[i].st;

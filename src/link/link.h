@@ -149,7 +149,8 @@ struct link_state {
 	uint64_t sent_bytes, received_bytes; /* of chunks, since link_new() */
 	uint64_t resent_bytes;
 	uint64_t in_flight_bytes;
-	uint64_t lanes_lost; /* connections that broke or stalled */
+	uint64_t lanes_lost;	   /* connections that broke or stalled */
+	uint64_t max_rate_bytes_s; /* of what we send, now; 0 none */
 	size_t path_count;
 	struct link_path_state paths[LINK_PATHS_MAX];
 };
