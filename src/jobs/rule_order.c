@@ -24,6 +24,7 @@
 #define ORDER_BYTES_MAX ((size_t)4096)
 #define SHOWN_AGE_US	(15 * CLOCK_SECOND_US)
 #define POLL_US		(CLOCK_SECOND_US / 10)
+#define NEW_ORDER_US	(5 * CLOCK_SECOND_US)
 
 static const char *const kinds[] = { [RULE_ORDER_NONE] = "",
 	[RULE_ORDER_FAILOVER] = "failover",
@@ -265,22 +266,36 @@ read_order(struct rule *r, const json_t *j)
 	return true;
 }
 
+/* Given a moment ago, as a reload was under way, say: who gave it waits for it.  Its
+ * id begins with the time. */
+static bool
+is_new(const char *id)
+{
+	int64_t age_us = clock_now_us() - (int64_t)strtoll(id, NULL, 10);
+
+	return age_us >= 0 && age_us < NEW_ORDER_US;
+}
+
 /* What came while nobody took orders is not done later: who gave it has gone away,
  * or gives it again. */
 void
 rule_order_drop(struct rule *r)
 {
+	char id[RULE_ORDER_ID_BYTES];
 	AUTO_FREE char *path = rule_path(r->s, r->c, "order");
 	AUTO_BUF struct buf text = BUF_INIT;
 	AUTO_JSON json_t *j = NULL;
 
 	if (file_slurp_at(AT_FDCWD, path, ORDER_BYTES_MAX, &text, NULL) == 0)
 		j = json_parse(text.data, text.len, path, NULL);
-	(void)unlink(path);
-	if (j == NULL ||
-	    json_need_text(j, "id", r->order.id, sizeof(r->order.id), NULL) ==
-		-1)
+	if (j == NULL || json_need_text(j, "id", id, sizeof(id), NULL) == -1) {
+		(void)unlink(path);
 		return;
+	}
+	if (is_new(id))
+		return;
+	(void)unlink(path);
+	(void)snprintf(r->order.id, sizeof(r->order.id), "%s", id);
 	rule_order_end(r, "failed",
 	    "pgkurad was started anew before it took the order",
 	    "Nothing was done: give it again.");

@@ -75,6 +75,7 @@ my $lost = order(Kura::as_user());
 my ($site) = glob($tokyo->dir . '/*/site');
 my $file = "$site/main.order";
 $r->wait_for('the order', sub { -e $file });
+sleep(6); # one that came a moment ago is done
 kill('KILL', $pid);
 wait_anew($pid);
 isnt($lost->wait(60), 0, 'an order that nobody took has failed');
@@ -82,6 +83,14 @@ like($lost->err, qr/started anew before it took the order/, 'it says why');
 ok(!-e $file, 'nothing is left of it');
 $r->told('tokyo', qr/order_dropped: /, 'an event says so');
 ok(!$r->now('tokyo', 'maintenance'), 'it is not done later');
+
+$pid = $r->now('tokyo', 'pid');
+kill('STOP', $pid);
+my $given = order(Kura::as_user());
+$r->wait_for('the order', sub { -e $file });
+kill('KILL', $pid);
+is($given->wait(90), 0, 'one of a moment ago is done by the next process')
+    or diag($given->err);
 
 SKIP: {
 	skip 'not root', 1 if $> != 0;
