@@ -287,6 +287,35 @@ check_names(const struct parse *p, unsigned int line, const char *key,
 	return 0;
 }
 
+/* The sites of a cluster must ask the same witness: of two, each could win the votes
+ * of another one. */
+static int
+check_witness(const struct parse *p, struct err *e)
+{
+	const struct settings *s = p->s;
+	const char *first = NULL;
+	bool has_role = false;
+	size_t i;
+
+	for (i = 0; i < s->cluster_count; i++)
+		has_role |= s->clusters[i].role != INITIAL_NONE;
+	for (i = 0; i < s->peer_count && has_role; i++) {
+		if (!s->peers[i].witness)
+			continue;
+		if (first == NULL) {
+			first = s->peers[i].name;
+			continue;
+		}
+		(void)err_set(e, ERR_USAGE,
+		    "the peer in line %u is a second witness, beside \"%s\"",
+		    p->peer_lines[i], first);
+		return err_hint(e,
+		    "Keep one, and the same at both sites: of two, each site "
+		    "could win the vote of another one.");
+	}
+	return 0;
+}
+
 /* What concerns more than one section. */
 static int
 check_sections(const struct parse *p, struct err *e)
@@ -317,7 +346,7 @@ check_sections(const struct parse *p, struct err *e)
 			c->votes_for, e) == -1)
 			return -1;
 	}
-	return 0;
+	return check_witness(p, e);
 }
 
 struct settings *

@@ -290,7 +290,8 @@ const struct option settings_options[] = {
 	{ "failover_backoff", CLUSTER(failover_backoff_us),
 	    .type = OPTION_INTERVAL, .min = 0, .max = 366 * DAY_US,
 	    .initial = "1d", .example = "1h",
-	    .what = "No second automatic failover within this time." },
+	    .what = "No second automatic failover, of either site, within this "
+	    "time." },
 	{ "switchback_after", CLUSTER(switchback_after_us),
 	    .type = OPTION_INTERVAL, .none = true, .min = MINUTE_US / 60,
 	    .max = 366 * DAY_US, .initial = "none", .example = "1h",
@@ -390,7 +391,7 @@ const struct option settings_options[] = {
 	{ "witness", PEER(witness), .type = OPTION_BOOL,
 	    .initial = "no", .example = "yes",
 	    .what = "That site only votes on who may write; it stores "
-	    "nothing." },
+	    "nothing.  There is one, the same at both sites of a cluster." },
 	{ "lanes", PEER(lanes), .type = OPTION_NUMBER,
 	    .min = 1, .max = 64, .initial = "8", .example = "16",
 	    .what = "Connections that share the data, over all paths.  More "

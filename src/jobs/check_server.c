@@ -169,6 +169,14 @@ check_synchronous(struct check *k)
 	const char *me = k->cluster->application_name;
 	enum syncnames judged;
 
+	if (k->cluster->wal_ack == WAL_ACK_REMOTE &&
+	    k->cluster->replicate_to == NULL) {
+		check_say(k, CHECK_FAULT, "wal_ack",
+		    "Name the other site with replicate_to.",
+		    "wal_ack = remote has no effect without replicate_to: "
+		    "commits are acknowledged when they are durable here alone");
+		return;
+	}
 	if (names == NULL || me == NULL)
 		return;
 	judged = syncnames_judge(names, me);

@@ -130,4 +130,14 @@ $primary->psql('ALTER SYSTEM SET synchronous_commit = local');
 $primary->psql('SELECT pg_reload_conf()');
 ok(Kura::wait_until(sub { return !defined proved() }, 60),
 	'synchronous_commit = local proves nothing either');
+
+# ---- and no other site is named ----
+
+my %main = %{ $tokyo->{clusters}{main} };
+
+delete $main{replicate_to};
+$tokyo->cluster('main', %main);
+like(($tokyo->pgkura('check', 'main'))[1],
+	qr/^FAULT +wal_ack +wal_ack = remote has no effect without replicate_to/m,
+	'without replicate_to a check says that commits wait for nobody');
 done_testing();

@@ -394,6 +394,12 @@ static const struct {
 	    "f.conf: accept_from of the cluster that begins in line 3 names "
 	    "\"osaka\", and there is no such peer",
 	    "[peer osaka]" },
+	{ SITE MAIN
+	    "role = primary\nreplicate_to = osaka\n" PEER
+	    "[peer nagoya]\nwitness = yes\n[peer kyoto]\nwitness = yes\n",
+	    "f.conf: the peer in line 10 is a second witness, beside "
+	    "\"nagoya\"",
+	    "the same at both sites" },
 	{ SITE MAIN "replicate_to = osaka,\n" PEER,
 	    "f.conf:5: \"osaka,\" is not valid for replicate_to",
 	    "names separated by commas" },
