@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -76,9 +77,6 @@ rule_take_role(
 	char term[24];
 
 	record_role_change(&next, role, held, clock_now_us(), reason);
-	next.restart = false;
-	if (role == ROLE_PRIMARY)
-		next.handed = false;
 	if (held > next.held)
 		next.held = held;
 	if (rule_put_role(r, &next) == -1)
@@ -130,6 +128,7 @@ promotion_ended(struct rule *r, int64_t now_us)
 {
 	if (r->task.err.kind == ERR_NONE) {
 		r->facts_us = 0;
+		r->promotion_error[0] = '\0';
 		(void)rule_note_promotion(r, false);
 		rule_event(r, LOG_LEVEL_WARNING, "promotion_done",
 		    "the server here takes writes", "timings", r->task.result);
@@ -139,6 +138,8 @@ promotion_ended(struct rule *r, int64_t now_us)
 	}
 	rule_event(r, LOG_LEVEL_ERROR, "promotion_failed", r->task.err.text,
 	    "hint", r->task.err.hint);
+	(void)snprintf(r->promotion_error, sizeof(r->promotion_error), "%.299s",
+	    r->task.err.text);
 	r->promote_again_us = now_us + AGAIN_US;
 	if (r->order.kind == RULE_ORDER_FAILOVER)
 		rule_order_end(r, "failed", r->task.err.text, r->task.err.hint);

@@ -290,6 +290,18 @@ rule_look_around(struct rule *r, int64_t now_us)
 	rule_left_look(r);
 }
 
+/* A clock that was set back leaves it just now, not never. */
+int64_t
+rule_since_automatic_us(const struct rule *r)
+{
+	int64_t since_us;
+
+	if (!r->has_role || r->role.automatic_wall_us == 0)
+		return -1;
+	since_us = clock_now_us() - r->role.automatic_wall_us;
+	return since_us < 0 ? 0 : since_us;
+}
+
 void
 rule_facts(const struct rule *r, struct decide_facts *f)
 {
@@ -309,9 +321,7 @@ rule_facts(const struct rule *r, struct decide_facts *f)
 	    (r->order.kind == RULE_ORDER_FAILOVER &&
 		(r->standby_here || (r->makeable && r->has_lineage)));
 	f->rpo_us = r->rpo_us;
-	f->since_automatic_us = r->has_role && r->role.automatic_wall_us != 0
-	    ? clock_now_us() - r->role.automatic_wall_us
-	    : -1;
+	f->since_automatic_us = rule_since_automatic_us(r);
 	f->hook = r->hook;
 	f->guarded = r->guarded;
 	f->proved = r->proved;
@@ -319,8 +329,7 @@ rule_facts(const struct rule *r, struct decide_facts *f)
 	f->failed = r->watched.verdict == WATCH_DEAD && r->tried;
 	f->gone = is_gone(r);
 	f->shipped = r->shipped;
-	f->writable = r->look.writable &&
-	    (r->look.sql == WATCH_SQL_OK || r->look.sql == WATCH_SQL_TIMEOUT);
+	f->writable = r->look.writable;
 	switch (r->order.kind) {
 	case RULE_ORDER_CONFIRM:
 		f->order = ORDER_CONFIRM;

@@ -27,9 +27,11 @@ struct rule_look {
 	pid_t pid; /* 0: no process, or on another host */
 	enum watch_process process;
 	enum watch_sql sql;
-	bool writable; /* it answered that it is not in recovery */
-	bool clean;    /* shut down, and it was not killed */
-	uint64_t end;  /* behind the shutdown checkpoint, when clean */
+	bool
+	    writable; /* it answered that it is not in recovery, or lets nobody in
+			* and its files say so */
+	bool clean;   /* shut down, and it was not killed */
+	uint64_t end; /* behind the shutdown checkpoint, when clean */
 	uint64_t progress;
 	char error[200];
 };
@@ -205,6 +207,7 @@ struct rule {
 	bool standby_here;  /* the server here is a standby that follows */
 	bool promoted_here; /* its standby was promoted */
 	bool promoting;	    /* a promotion has not come to its end */
+	char promotion_error[300]; /* why it failed last; "" */
 	int64_t facts_us;
 
 	/* The fence of this site: */
@@ -261,6 +264,8 @@ void rule_guard_standby(struct rule *r);
 /* ---- rule_facts.c ---- */
 void rule_look_around(struct rule *r, int64_t now_us);
 void rule_facts(const struct rule *r, struct decide_facts *f);
+/* Since the last automatic failover, of either site, that is known here; -1 none. */
+int64_t rule_since_automatic_us(const struct rule *r);
 /* Up to where the other site has the WAL; 0 unknown. */
 uint64_t rule_peer_committed(const struct rule *r, bool *ready);
 

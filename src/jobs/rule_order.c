@@ -188,14 +188,14 @@ step_failback(struct rule *r, enum rule_work work)
 {
 	if (r->order.begun)
 		return;
-	if (r->order.named)
-		(void)setenv("PGKURA_REJOIN_ORDERED", "1", 1);
-	else
-		(void)unsetenv("PGKURA_REJOIN_ORDERED");
 	need_role(r, ROLE_STANDBY, "it does not follow another");
 	if (r->order.kind == RULE_ORDER_NONE || r->task.work != WORK_NONE)
 		return;
+	/* For this task alone: one that a hand-over asks for gives nothing away. */
+	if (r->order.named)
+		(void)setenv("PGKURA_REJOIN_ORDERED", "1", 1);
 	rule_task_start(r, work);
+	(void)unsetenv("PGKURA_REJOIN_ORDERED");
 	r->order.begun = r->task.work == work;
 }
 

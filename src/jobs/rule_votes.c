@@ -12,6 +12,8 @@
 
 #define SAY_US	(CLOCK_SECOND_US / 2)
 #define INFO_US CLOCK_SECOND_US
+/* Two clocks, and a line, between them. */
+#define AUTOMATIC_SAME_US (60 * CLOCK_SECOND_US)
 
 /* ---- out ---- */
 
@@ -103,6 +105,9 @@ send_info(struct rule *r)
 	if (r->idle_us > 0)
 		(void)json_object_set_new(
 		    j, "idle_us", json_integer(r->idle_us));
+	if (rule_since_automatic_us(r) >= 0)
+		(void)json_object_set_new(j, "since_automatic_us",
+		    json_integer(rule_since_automatic_us(r)));
 	if (r->asked.why[0] != '\0') {
 		json_set_str(j, "asked_id", r->asked.id);
 		json_set_str(j, "asked_why", r->asked.why);
@@ -236,6 +241,25 @@ hear_asked(struct rule *r, const json_t *j)
 	r->asked.us = clock_boot_us();
 }
 
+/* failover_backoff counts from the last automatic failover, whichever site took over
+ * by it. */
+static void
+hear_automatic(struct rule *r, const json_t *j)
+{
+	struct record_role_file next = r->role;
+	int64_t since_us, was_us;
+
+	if (!r->has_role ||
+	    json_need_i64(j, "since_automatic_us", &since_us, NULL) == -1 ||
+	    since_us < 0)
+		return;
+	was_us = clock_now_us() - since_us;
+	if (was_us <= r->role.automatic_wall_us + AUTOMATIC_SAME_US)
+		return;
+	next.automatic_wall_us = was_us;
+	(void)rule_put_role(r, &next);
+}
+
 static void
 hear_info(struct rule *r, const struct rule_wire *w)
 {
@@ -251,6 +275,7 @@ hear_info(struct rule *r, const struct rule_wire *w)
 	r->info.promotable = json_is_true(json_object_get(j, "promotable"));
 	(void)json_need_text(j, "why", r->info.why, sizeof(r->info.why), NULL);
 	(void)json_need_i64(j, "rpo_us", &r->info.rpo_us, NULL);
+	hear_automatic(r, j);
 	(void)json_need_text(
 	    j, "obstacle", r->info.obstacle, sizeof(r->info.obstacle), NULL);
 	if (json_need_i64(j, "idle_us", &r->info.idle_us, NULL) == -1 ||

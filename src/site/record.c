@@ -94,6 +94,9 @@ record_role_change(struct record_role_file *r, enum record_role role,
 	c->term = term;
 	copy_reason(c->reason, reason);
 	r->role = role;
+	r->restart = false;
+	if (role == ROLE_PRIMARY)
+		r->handed = false;
 }
 
 static void

@@ -14,9 +14,15 @@ use Kura::Roles;
 my ($major) = grep { $_ >= 15 } Kura::servers();
 plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
 
+my $dir = Kura::tempdir();
+
+Kura::write_file("$dir/hook", "#!/bin/sh\nenv >$dir/env\n");
+chmod(0755, "$dir/hook");
+
 # Transactions are counted: only ours.  A slow machine is not silent.
 my $r = Kura::Roles->new(major => $major, conf => { autovacuum => 'off' },
-	peer => { beat_interval => '500ms', beat_misses => 10 });
+	peer => { beat_interval => '500ms', beat_misses => 10 },
+	tokyo => { promote_hook => "$dir/hook" });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
 $r->primary->psql('CREATE TABLE big AS SELECT g AS a, md5(g::text) AS b'
@@ -87,5 +93,7 @@ $r->wait_server('tokyo');
 is($r->rows($r->primary), '16 of 16',
 	'PA12, PG6: with all that was written at the other site');
 $r->one_writer('at home');
+unlike(Kura::slurp("$dir/env"), qr/REJOIN/,
+	'the order to give way was for that failback alone');
 $r->sites->stop($_) for qw(tokyo osaka);
 done_testing();

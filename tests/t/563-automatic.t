@@ -15,8 +15,7 @@ my ($major) = grep { $_ >= 15 } Kura::servers();
 plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
 
 my $r = Kura::Roles->new(major => $major, witness => 1,
-	cluster => { failover => 'automatic', fence => 'lease',
-		failover_backoff => '0s' });
+	cluster => { failover => 'automatic', fence => 'lease' });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
 $r->wait_role('nagoya', 'witness');
@@ -69,6 +68,13 @@ $r->wait_lease('osaka');
 $r->insert($r->standby) for 1 .. 5;
 $r->wait_there('osaka', 'tokyo');
 $r->isolate('osaka');
+$r->wait_state('tokyo', 'alarm');
+like($r->now('tokyo', 'reason'), qr/too short a time ago/,
+	'failover_backoff: no second one within a day, whichever site took over');
+ok(!$r->writes('tokyo'), '... by itself');
+$tokyo->cluster('main', %{ $tokyo->{clusters}{main} },
+	failover_backoff => '0s');
+$tokyo->pgkura_ok('failover_backoff = 0s', 'reload');
 $r->wait_with_one_writer('PA16, PA21: one that is cut off stops, the other takes over',
 	sub { $r->writes('tokyo') });
 ok(!$r->writes('osaka'), 'the old one does not write');

@@ -59,5 +59,10 @@ main(void)
 	    "with as many changes as there may be");
 	tap_u64(role_again.changes[0].term, 3, "the oldest are gone");
 	tap_str(role_again.changes[0].reason, "why?not", "one line each");
+	record_role_change(&role, ROLE_STANDBY, 9, 0, "given");
+	tap_ok(role.handed && !role.restart,
+	    "a standby remembers that it gave the role");
+	record_role_change(&role, ROLE_PRIMARY, 10, 0, "taken, by whatever way");
+	tap_ok(!role.handed, "... until it is the primary again");
 	return tap_done();
 }
