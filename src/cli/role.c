@@ -95,6 +95,10 @@ role_print(const json_t *shown)
 		(void)printf("  server    %s%s\n", role_str(shown, "server"),
 		    role_is(shown, "writable") ? ", takes writes" : "");
 	}
+	if (role_str(shown, "promotion_error")[0] != '\0')
+		(void)printf(
+		    "  nothing takes writes: the promotion fails: %s\n",
+		    role_str(shown, "promotion_error"));
 	if (json_object_get(shown, "hold_left_us") != NULL)
 		(void)printf("  automatic failover in %s\n",
 		    clock_interval(role_num(shown, "hold_left_us"), text));

@@ -42,6 +42,8 @@ static const struct {
 	    "pgkura standby status %s" },
 	[ALARM_FAILBACK_DUE] = { "failback_due", LOG_LEVEL_WARNING,
 	    "pgkura failback %s" },
+	[ALARM_ROLES_UNATTENDED] = { "roles_unattended", LOG_LEVEL_ERROR,
+	    "pgkura role %s" },
 	[ALARM_NO_STANDBY] = { "no_standby", LOG_LEVEL_WARNING,
 	    "pgkura role %s" },
 	[ALARM_STANDBY_OFF] = { "standby_off", LOG_LEVEL_WARNING,

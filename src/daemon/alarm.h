@@ -15,7 +15,8 @@
 #include "base/log.h"
 
 enum alarm_kind {
-	ALARM_ROLE, /* who may write: it waits for the operator */
+	ALARM_ROLE,		/* who may write: it waits for the operator */
+	ALARM_ROLES_UNATTENDED, /* what decides on that hangs */
 	ALARM_REPOSITORY_UNREADABLE,
 	ALARM_WAL_GAP,
 	ALARM_DAMAGE,

@@ -12,11 +12,13 @@
 #include "daemon/link_view.h"
 #include "daemon/message.h"
 #include "daemon/standby_view.h"
+#include "jobs/rule.h"
 #include "link/keys.h"
 
 #define DEATHS_FAILING	3
 #define LONG_LIFE_US	(60 * CLOCK_SECOND_US)
 #define WATCHER_LATE_US (180 * CLOCK_SECOND_US)
+#define RULE_LATE_US	(15 * CLOCK_SECOND_US)
 #define MESSAGE_BYTES	700
 
 /* Raise with a message, or clear when there is none. */
@@ -160,6 +162,23 @@ judge_receiver(struct alarms *a, const struct cluster_settings *cs,
 
 /* ---- roles ---- */
 
+/* A rule that hangs shows nothing: what it said last is not over by that. */
+static bool
+judge_rule(struct alarms *a, const struct cluster_settings *cs,
+    const struct cluster_view *c)
+{
+	if (!rule_wanted(cs) || c->seen == NULL ||
+	    json_object_get(c->seen, "rule") != NULL) {
+		alarm_clear(a, ALARM_ROLES_UNATTENDED, c->name);
+		return true;
+	}
+	alarm_raise_after(a, ALARM_ROLES_UNATTENDED, c->name,
+	    "what attends to the roles says nothing, perhaps the disk of "
+	    "state_dir hangs: there is no failover, and no lease is prolonged",
+	    RULE_LATE_US);
+	return false;
+}
+
 /* What the rule of a cluster cannot do without the operator. */
 static void
 judge_role(struct alarms *a, const struct cluster_view *c)
@@ -171,9 +190,18 @@ judge_role(struct alarms *a, const struct cluster_view *c)
 	const char *state = message_text(rule, "state");
 	const char *reason = message_text(rule, "reason");
 	const char *command = message_text(rule, "command");
+	const char *fails = message_text(rule, "promotion_error");
 	char text[MESSAGE_BYTES];
 	size_t i;
 
+	if (fails != NULL) {
+		(void)snprintf(text, sizeof(text),
+		    "this site is the primary, and nothing takes writes: the "
+		    "promotion fails, and is tried again: %s",
+		    fails);
+		alarm_raise(a, ALARM_ROLE, c->name, text);
+		return;
+	}
 	for (i = 0; state != NULL && i < COUNT_OF(waits); i++)
 		if (strcmp(state, waits[i]) == 0)
 			break;
@@ -411,7 +439,8 @@ judge(struct alarms *a, const struct settings *s, const struct facts *f,
 
 		if (cs == NULL)
 			continue;
-		judge_role(a, c);
+		if (judge_rule(a, cs, c))
+			judge_role(a, c);
 		judge_standby(a, cs, c);
 		judge_gap(a, c);
 		judge_receiver(a, cs, c, now_us);

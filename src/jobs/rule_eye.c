@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "base/child.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "jobs/rule_int.h"
 #include "pg/control.h"
@@ -56,13 +58,43 @@ left_pidfile(const char *pgdata)
 	return server_pidfile_read(pgdata, &f, &ignored) == -1 || f.pid != 0;
 }
 
+static bool
+has_file(const char *pgdata, const char *name)
+{
+	AUTO_FREE char *path = file_join(pgdata, name);
+
+	return file_exists_at(AT_FDCWD, path, NULL) != 0;
+}
+
+/* Of a server that runs: does it take writes, by its files? */
+static bool
+is_in_production(const struct control *c, const char *pgdata)
+{
+	return c->state == CONTROL_IN_PRODUCTION &&
+	    !has_file(pgdata, "standby.signal") &&
+	    !has_file(pgdata, "recovery.signal");
+}
+
+/* A server that is there and lets us not in (too many clients, no password, it
+ * hangs) goes on writing all the same. */
 static void
-look_at_process(const struct rule_place *p, struct rule_look *l)
+judge_unseen(bool in_production, struct rule_look *l)
+{
+	if (l->sql == WATCH_SQL_AUTH || l->sql == WATCH_SQL_TOO_MANY ||
+	    l->sql == WATCH_SQL_TIMEOUT || l->sql == WATCH_SQL_OTHER)
+		l->writable = l->writable || in_production;
+}
+
+/* *in_production: its server runs, and is no standby. */
+static void
+look_at_process(
+    const struct rule_place *p, struct rule_look *l, bool *in_production)
 {
 	struct err e = ERR_INIT;
 	struct control c;
 	int running;
 
+	*in_production = false;
 	l->process = WATCH_PROCESS_UNKNOWN;
 	if (p->pgdata == NULL)
 		return;
@@ -74,6 +106,7 @@ look_at_process(const struct rule_place *p, struct rule_look *l)
 		l->pid = 0;
 	if (control_read(&c, p->pgdata, &e) == -1)
 		return;
+	*in_production = running == 1 && is_in_production(&c, p->pgdata);
 	l->progress = c.checkpoint_lsn + c.min_recovery_lsn;
 	if (c.state == CONTROL_SHUTDOWNED ||
 	    c.state == CONTROL_SHUTDOWNED_IN_RECOVERY) {
@@ -85,7 +118,7 @@ look_at_process(const struct rule_place *p, struct rule_look *l)
 static enum watch_sql
 class_of(const struct err *e)
 {
-	/* libpq's own words, and the server's. */
+	/* libpq's own words, and the server's, where it speaks English. */
 	if (strstr(e->text, "starting up") != NULL ||
 	    strstr(e->text, "not yet accepting") != NULL ||
 	    strstr(e->text, "not accepting connections") != NULL)
@@ -93,12 +126,16 @@ class_of(const struct err *e)
 	if (strstr(e->text, "shutting down") != NULL)
 		return WATCH_SQL_STOPPING;
 	if (strstr(e->text, "too many clients") != NULL ||
-	    strstr(e->text, "remaining connection slots") != NULL)
+	    strstr(e->text, "remaining connection slots") != NULL ||
+	    strstr(e->text, "SQLSTATE 53300") != NULL)
 		return WATCH_SQL_TOO_MANY;
 	if (strstr(e->text, "authentication") != NULL ||
 	    strstr(e->text, "pg_hba.conf") != NULL ||
-	    strstr(e->text, "password") != NULL)
+	    strstr(e->text, "password") != NULL ||
+	    strstr(e->text, "SQLSTATE 28") != NULL)
 		return WATCH_SQL_AUTH;
+	if (strstr(e->text, "SQLSTATE 57P03") != NULL)
+		return WATCH_SQL_STARTING;
 	if (strstr(e->text, "timeout") != NULL ||
 	    strstr(e->text, "timed out") != NULL)
 		return WATCH_SQL_TIMEOUT;
@@ -174,14 +211,16 @@ watch_on(const struct settings *s, const struct cluster_settings *c, int fd)
 	while (!child_stop_requested()) {
 		struct rule_look l = { .boot_us = clock_boot_us() };
 		struct rule_place now;
+		bool in_production;
 
 		rule_place_find(s, c, &now);
 		if (!same(now.conninfo, place.conninfo))
 			session_close(steal_ptr(&session));
 		rule_place_free(&place);
 		place = now;
-		look_at_process(&place, &l);
+		look_at_process(&place, &l, &in_production);
 		look_inside(&place, &session, &knocked_us, &l);
+		judge_unseen(in_production, &l);
 		if (send(fd, &l, sizeof(l), MSG_NOSIGNAL) == -1)
 			break;
 		clock_sleep_us(LOOK_EVERY_US);
@@ -232,11 +271,13 @@ timed_out(const struct settings *s, const struct cluster_settings *c,
     struct rule_look *look)
 {
 	AUTO_RULE_PLACE struct rule_place place;
+	bool in_production;
 
 	*look = (struct rule_look){ .boot_us = clock_boot_us() };
 	rule_place_find(s, c, &place);
-	look_at_process(&place, look);
+	look_at_process(&place, look, &in_production);
 	look->sql = WATCH_SQL_TIMEOUT;
+	judge_unseen(in_production, look);
 	(void)snprintf(
 	    look->error, sizeof(look->error), "it does not answer in time");
 }

@@ -193,14 +193,15 @@ all_json(const struct rule *r, int64_t now_us)
 	if (r->known.server_us != 0)
 		put_int(o, "known_us", r->known.server_us);
 	json_set_str(o, "server", watch_verdict_name(r->watched.verdict));
-	put_bool(
-	    o, "writable", r->look.writable && r->look.sql == WATCH_SQL_OK);
+	put_bool(o, "writable", r->look.writable);
 	if (r->look.error[0] != '\0')
 		json_set_str(o, "server_error", r->look.error);
 	put_bool(o, "lease_free", voter_is_free_durably(&r->voter));
 	if (voter_holds(&r->voter, now_us) && !voter_is_free(&r->voter))
 		put_int(o, "lease_left_us", r->voter.lease_until - now_us);
 	json_set_str(o, "doing", doing(r));
+	if (r->promotion_error[0] != '\0' && r->role.role == ROLE_PRIMARY)
+		json_set_str(o, "promotion_error", r->promotion_error);
 	for (seat = 0; seat < SEATS; seat++)
 		if (r->sites.names[seat] != NULL && seat != (int)r->sites.self)
 			(void)json_array_append_new(

@@ -261,7 +261,6 @@ rule_do_verdict(struct rule *r)
 void
 rule_guard_standby(struct rule *r)
 {
-	if (r->has_role && r->role.role == ROLE_STANDBY &&
-	    r->look.sql == WATCH_SQL_OK && r->look.writable)
+	if (r->has_role && r->role.role == ROLE_STANDBY && r->look.writable)
 		stop_server(r, "this site is a standby");
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # What is killed in the middle of an order: a switchover whose server stops only
-# after the rule has died; an order that nobody took.
+# after the rule has died; an order that nobody took, since the rule hung.
 
 use strict;
 use warnings;
@@ -75,7 +75,8 @@ my $lost = order(Kura::as_user());
 my ($site) = glob($tokyo->dir . '/*/site');
 my $file = "$site/main.order";
 $r->wait_for('the order', sub { -e $file });
-sleep(6); # one that came a moment ago is done
+$r->told('tokyo', qr/ roles_unattended: /,
+	'a rule that hangs is an alarm');
 kill('KILL', $pid);
 wait_anew($pid);
 isnt($lost->wait(60), 0, 'an order that nobody took has failed');

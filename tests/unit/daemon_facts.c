@@ -475,6 +475,35 @@ check_recent(void)
 	json_decref(o);
 }
 
+/* What waits for an operator is not over when the rule hangs. */
+static void
+check_role(void)
+{
+	struct site x = site_new();
+
+	settings_free(x.s);
+	x.s = settings_of(MAIN "role=standby\naccept_from=osaka\n"
+			       "[peer osaka]\n");
+	facts_set_settings(x.f, x.s, start);
+	watch(&x, start, start, ",'rule':{'state':'hold','role':'standby'}");
+	judge_at(&x, start);
+	tap_ok(alarm_is_raised(x.a, ALARM_ROLE, "main"), "a hold is an alarm");
+	watch(&x, start, start, "");
+	judge_at(&x, start);
+	tap_ok(alarm_is_raised(x.a, ALARM_ROLE, "main"),
+	    "... that is not over when the rule says nothing");
+	watch(&x, start, start, ",'rule':{'state':'primary','role':'primary'}");
+	judge_at(&x, start);
+	tap_ok(!alarm_is_raised(x.a, ALARM_ROLE, "main"), "... but when it is");
+	watch(&x, start, start,
+	    ",'rule':{'state':'primary','role':'primary',"
+	    "'promotion_error':'hook before: no'}");
+	judge_at(&x, start);
+	tap_ok(alarm_is_raised(x.a, ALARM_ROLE, "main"),
+	    "a promotion that fails is one");
+	site_free(&x);
+}
+
 int
 main(void)
 {
@@ -493,5 +522,6 @@ main(void)
 	check_settings();
 	check_health();
 	check_recent();
+	check_role();
 	return tap_done();
 }
