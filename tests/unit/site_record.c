@@ -62,7 +62,8 @@ main(void)
 	record_role_change(&role, ROLE_STANDBY, 9, 0, "given");
 	tap_ok(role.handed && !role.restart,
 	    "a standby remembers that it gave the role");
-	record_role_change(&role, ROLE_PRIMARY, 10, 0, "taken, by whatever way");
+	record_role_change(
+	    &role, ROLE_PRIMARY, 10, 0, "taken, by whatever way");
 	tap_ok(!role.handed, "... until it is the primary again");
 	return tap_done();
 }
