@@ -6,7 +6,11 @@
 
 #include "base/mem.h"
 
-#define WINDOW_LOG  22 /* 4 MiB: WAL resembles what was written just before */
+#define WINDOW_MAX_LOG 22 /* 4 MiB: of any stream that is read */
+/* WAL resembles what was written just before.  More is not found again with so
+ * small a table, and neither is in the cache beside a busy server. */
+#define WINDOW_LOG  19 /* 512 KiB */
+#define HASH_LOG    13 /* 32 KiB */
 #define MIN_MATCH   5  /* records repeat little more than a header's fields */
 #define PIECE_BYTES ((size_t)128 << 10)
 
@@ -42,6 +46,7 @@ zdeflate_new(int level)
 	    ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_compressionLevel, level));
 	(void)must(
 	    ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_windowLog, WINDOW_LOG));
+	(void)must(ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_hashLog, HASH_LOG));
 	(void)must(ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_minMatch, MIN_MATCH));
 	return z;
 }
@@ -78,8 +83,8 @@ zinflate_new(void)
 	z->ctx = ZSTD_createDCtx();
 	if (z->ctx == NULL)
 		abort();
-	(void)must(
-	    ZSTD_DCtx_setParameter(z->ctx, ZSTD_d_windowLogMax, WINDOW_LOG));
+	(void)must(ZSTD_DCtx_setParameter(
+	    z->ctx, ZSTD_d_windowLogMax, WINDOW_MAX_LOG));
 	z->piece = mem_alloc(PIECE_BYTES);
 	return z;
 }

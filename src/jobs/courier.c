@@ -33,7 +33,7 @@
 #include "link/handover.h"
 #include "link/keys.h"
 
-#define TICK_MS	     40
+#define TICK_MS	     100
 #define AWAITED_MS   20 /* the same while commits wait for a peer */
 #define STATUS_US    CLOCK_SECOND_US
 #define PATHS_US     (CLOCK_SECOND_US / 5)
@@ -525,7 +525,7 @@ tick(struct courier *c)
 			more = true;
 	}
 	if (more)
-		link_wake(c->link);
+		link_more(c->link);
 	if (c->session && now_us - c->ship_us >= SHIP_AGAIN_US)
 		begin_ships(c);
 	if (now_us - c->paths_us >= PATHS_US) {
@@ -565,7 +565,8 @@ run(struct courier *c, struct err *e)
 		p[0].revents = p[1].revents = 0;
 		if (link_run(c->link, p, COUNT_OF(p), c->tick_ms, e) == -1)
 			return -1;
-		courier_rule_take(c->rules, send_of_rule, c);
+		if ((p[1].revents & POLLIN) != 0)
+			courier_rule_take(c->rules, send_of_rule, c);
 		if ((p[0].revents & POLLIN) != 0 &&
 		    (fd = handover_take(c->handover_fd)) != -1)
 			link_adopt(c->link, fd);

@@ -24,7 +24,8 @@
 #define AGAIN_US    (2 * CLOCK_SECOND_US)
 #define DIFFERS_US  (30 * CLOCK_SECOND_US)
 #define GAP_US	    (5 * CLOCK_SECOND_US)
-#define GATHER_US   (CLOCK_SECOND_US / 30)
+/* Less than a tick of the courier: it is the tick that ends it. */
+#define GATHER_US (80 * (int64_t)1000)
 /* With small matches it makes WAL no larger than 3 does, and its tables stay in
  * a processor's cache beside a busy server's. */
 #define STREAM_LEVEL 1
@@ -174,6 +175,17 @@ gathers(const struct ship *s)
 	    clock_boot_us() - s->wal.dry_us < GATHER_US;
 }
 
+/* Was the piece of n bytes before w->lsn all that the open segment has?  Where
+ * commits wait, the next read tells. */
+static bool
+is_dry(const struct ship *s, size_t n)
+{
+	uint32_t segment_bytes = s->lineage.facts.segment_bytes;
+
+	return s->cluster->wal_ack != WAL_ACK_REMOTE && n < PIECE_BYTES &&
+	    s->wal.lsn % segment_bytes != 0 && is_open(&s->wal, segment_bytes);
+}
+
 static void
 drop_sent(struct ship_wal *w)
 {
@@ -224,6 +236,10 @@ ship_wal_fill(struct ship *s, struct err *e)
 		w->lsn += (uint64_t)n;
 		if (w->lsn > w->source_lsn)
 			w->source_lsn = w->lsn;
+		if (is_dry(s, (size_t)n)) {
+			w->dry_us = clock_boot_us();
+			break;
+		}
 	}
 	if (w->lsn == w->end_lsn)
 		say_end(s);

@@ -69,7 +69,9 @@ conn_read(struct conn *c, struct err *e)
 	n = SSL_read(c->ssl, to, (int)CONN_RECORD_BYTES);
 	if (n > 0) {
 		c->in.len += (size_t)n;
-		c->more = true;
+		/* After the last of what came, poll() knows sooner. */
+		c->more =
+		    n == (int)CONN_RECORD_BYTES || SSL_has_pending(c->ssl) == 1;
 		return 1;
 	}
 	c->more = false;

@@ -289,6 +289,12 @@ link_wake(struct link *l)
 		return; /* it is full: that wakes as well */
 }
 
+void
+link_more(struct link *l)
+{
+	l->dry = false;
+}
+
 /* ------------------------------------------------------------------------- */
 /* Asked and told                                                            */
 /* ------------------------------------------------------------------------- */

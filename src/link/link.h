@@ -84,7 +84,7 @@ struct link_ops {
 	 * is durable.  The same chunk may come again. */
 	int (*chunk)(void *arg, const struct link_chunk *c, struct err *e);
 	/* The next chunk to send: true and *c filled, or false for none now (say
-	 * link_wake() when there is one again). */
+	 * link_wake() or link_more() when there is one again). */
 	bool (*next_chunk)(void *arg, struct link_chunk *c);
 	void (*chunk_acked)(
 	    void *arg, uint64_t stream, uint64_t offset, size_t len);
@@ -118,8 +118,10 @@ void link_adopt(struct link *l, int fd);
 struct pollfd;
 int link_run(struct link *l, struct pollfd *extra, size_t extra_count,
     int timeout_ms, struct err *e);
-/* next_chunk() has something again.  Any thread. */
+/* next_chunk() has something again.  Any thread; link_run() returns. */
 void link_wake(struct link *l);
+/* The same between two calls of link_run(): the next one sends it and waits. */
+void link_more(struct link *l);
 
 /* Queue a message.  Kept until the peer has it or the session ends; dropped
  * when no session is up. */

@@ -185,7 +185,8 @@ read_turn(struct link *l, struct conn *c)
 		if (rc == -1)
 			link_conn_end(l, c, &e,
 			    e.kind == ERR_CORRUPT ? FRAME_BYE_BAD_FRAME : 0);
-	} while (rc == 1 && c->state != CONN_DEAD && got < READ_TURN_BYTES);
+	} while (rc == 1 && c->more && c->state != CONN_DEAD &&
+	    got < READ_TURN_BYTES);
 }
 
 void

@@ -77,6 +77,7 @@ struct link {
 	atomic_bool woken;
 	int64_t now_us; /* clock_boot_us() of this turn */
 	int64_t tick_us;
+	int64_t acks_us; /* of the last that went with something else */
 
 	bool leader;
 	uint64_t instance;

@@ -223,8 +223,13 @@ node_run(void *arg)
 			link_send(n->link, text,
 			    (size_t)sprintf(text, "message %u", k) + k % 5000);
 		}
-		if (n->chunks_sent < atomic_load(&n->chunks_wanted))
-			link_wake(n->link);
+		/* One site says it in each way. */
+		if (n->chunks_sent < atomic_load(&n->chunks_wanted)) {
+			if (strcmp(n->name, "east") == 0)
+				link_more(n->link);
+			else
+				link_wake(n->link);
+		}
 		link_set_max_rate(n->link, atomic_load(&n->rate));
 		(void)pthread_mutex_lock(&n->lock);
 		link_get_state(n->link, &n->state);

@@ -57,6 +57,33 @@ check_who_dials(bool first, bool second, const char *what)
 	node_fini(&b);
 }
 
+/* There was nothing to send, and then there is. */
+static void
+check_more(void)
+{
+	struct node a, b;
+
+	node_init(&a, "east", "west");
+	node_init(&b, "west", "east");
+	node_knows(&a, &b, b.port);
+	node_knows(&b, &a, 0);
+	node_start(&a);
+	node_start(&b);
+	tap_ok(NODE_WAIT(node_state(&a).paths[0].lanes == 4 &&
+		   node_state(&b).paths[0].lanes == 4),
+	    "two sites have nothing to send");
+	atomic_store(&a.chunks_wanted, 40);
+	tap_ok(NODE_WAIT(
+		   atomic_load(&b.chunks) == 40 && atomic_load(&a.acked) == 40),
+	    "what there is between two turns of the link goes out");
+	atomic_store(&b.chunks_wanted, 30);
+	tap_ok(NODE_WAIT(
+		   atomic_load(&a.chunks) == 30 && atomic_load(&b.acked) == 30),
+	    "and what wakes the link");
+	node_fini(&a);
+	node_fini(&b);
+}
+
 static void
 check_restart(void)
 {
@@ -126,6 +153,7 @@ main(void)
 	check_who_dials(true, false, "the leader dials");
 	check_who_dials(false, true, "the follower dials");
 	check_who_dials(true, true, "both dial");
+	check_more();
 	check_restart();
 	check_chunk_refused(true);
 	check_chunk_refused(false);
