@@ -166,8 +166,13 @@ void
 alarm_raise(struct alarms *a, enum alarm_kind kind, const char *cluster,
     const char *message)
 {
-	if (set(a, kind, cluster, message))
-		tell(kind, cluster, message);
+	bool is_new = set(a, kind, cluster, message);
+	struct alarm *m = &a->list[find(a, kind, cluster)];
+
+	if (!is_new && !m->waits)
+		return;
+	m->waits = false;
+	tell(kind, cluster, message);
 }
 
 void

@@ -15,11 +15,12 @@
 #include "jobs/rule.h"
 #include "link/keys.h"
 
-#define DEATHS_FAILING	3
-#define LONG_LIFE_US	(60 * CLOCK_SECOND_US)
-#define WATCHER_LATE_US (180 * CLOCK_SECOND_US)
-#define RULE_LATE_US	(15 * CLOCK_SECOND_US)
-#define MESSAGE_BYTES	700
+#define DEATHS_FAILING	 3
+#define LONG_LIFE_US	 (60 * CLOCK_SECOND_US)
+#define WATCHER_LATE_US	 (180 * CLOCK_SECOND_US)
+#define HANDOVER_LATE_US (30 * CLOCK_SECOND_US)
+#define RULE_LATE_US	 (15 * CLOCK_SECOND_US)
+#define MESSAGE_BYTES	 700
 
 /* Raise with a message, or clear when there is none. */
 static void
@@ -179,6 +180,29 @@ judge_rule(struct alarms *a, const struct cluster_settings *cs,
 	return false;
 }
 
+/* A switchover past its line ends within seconds, or the taker was lost. */
+static void
+judge_handover(
+    struct alarms *a, const struct cluster_view *c, const json_t *rule)
+{
+	const char *handover = message_text(rule, "handover");
+	const json_t *site;
+	bool taken = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(rule, "sites"), i, site) taken |=
+	    json_is_true(json_object_get(site, "writable"));
+	if (handover == NULL || strcmp(handover, "given") != 0 || taken) {
+		alarm_clear(a, ALARM_ROLE, c->name);
+		return;
+	}
+	alarm_raise_after(a, ALARM_ROLE, c->name,
+	    "nothing takes writes: this site gave the role away, and the other "
+	    "site has not taken it; if that is lost: first \"pgkura failback\" "
+	    "here, then \"pgkura failover --force\"",
+	    HANDOVER_LATE_US);
+}
+
 /* What the rule of a cluster cannot do without the operator. */
 static void
 judge_role(struct alarms *a, const struct cluster_view *c)
@@ -206,7 +230,7 @@ judge_role(struct alarms *a, const struct cluster_view *c)
 		if (strcmp(state, waits[i]) == 0)
 			break;
 	if (state == NULL || i == COUNT_OF(waits)) {
-		alarm_clear(a, ALARM_ROLE, c->name);
+		judge_handover(a, c, rule);
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "%s: %s%s%s", state,

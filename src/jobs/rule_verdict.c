@@ -2,6 +2,8 @@
  * rule_verdict: what decide says is told, noted in the role, and done.
  */
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "jobs/rule_int.h"
 
@@ -205,6 +207,23 @@ stop_server(struct rule *r, const char *why)
 	rule_task_start(r, WORK_STOP_NOW);
 }
 
+/* To give the same order again helps only where the replica is one. */
+static void
+refuse_order(struct rule *r)
+{
+	const struct decide_verdict *v = &r->verdict;
+	char text[300];
+
+	if (v->reason != REASON_NOT_PROMOTABLE) {
+		rule_order_end(
+		    r, "refused", decide_reason_text(v->reason), v->command);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%s: %s",
+	    decide_reason_text(v->reason), r->why_not);
+	rule_order_end(r, "refused", text, "Then give the same order again.");
+}
+
 void
 rule_do_verdict(struct rule *r)
 {
@@ -251,8 +270,7 @@ rule_do_verdict(struct rule *r)
 	    (r->order.kind == RULE_ORDER_FAILOVER ||
 		r->order.kind == RULE_ORDER_CONFIRM) &&
 	    !r->order.begun)
-		rule_order_end(
-		    r, "refused", decide_reason_text(v->reason), v->command);
+		refuse_order(r);
 	else if (r->order.kind == RULE_ORDER_CONFIRM &&
 	    (v->state == DECIDE_TAKING || v->state == DECIDE_PROMOTE))
 		rule_order_end(r, "done", "the hold is over", "");

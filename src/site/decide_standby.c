@@ -394,6 +394,18 @@ peer_silent(struct decide_look *l)
 	out->release = !d->taking && voter_holds(f->voter, f->now_us);
 }
 
+/* Past the line of a switchover only --force goes on. */
+static void
+refuse_handed(struct decide_look *l)
+{
+	l->out->reason = l->f->role->handover != HANDOVER_NONE
+	    ? REASON_GIVEN_AWAY
+	    : REASON_GIVEN_HERE;
+	l->out->loss_us = -1;
+	l->out->order_done = true;
+	prepare_command(l, true);
+}
+
 void
 decide_standby(struct decide_look *l)
 {
@@ -411,6 +423,8 @@ decide_standby(struct decide_look *l)
 		/* The taker is lost for good: only an operator can say so. */
 		if (l->f->order == ORDER_FORCE && l->f->voter != NULL)
 			ordered(l);
+		else if (l->f->order != ORDER_NONE)
+			refuse_handed(l);
 		return;
 	}
 	if (l->f->voter == NULL) {

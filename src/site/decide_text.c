@@ -68,6 +68,10 @@ static const char *const reasons[] = {
 	    "the primary's server is dead, but its site lives",
 	[REASON_PEER_FREE] =
 	    "in maintenance the old primary needs no lease: it may write",
+	[REASON_GIVEN_AWAY] =
+	    "this site gave its term to the other one, which may have taken it",
+	[REASON_GIVEN_HERE] =
+	    "the other site gave its term to this one, which takes it by itself",
 	[REASON_PEER_ALIVE] = "the other site is alive: use switchover",
 };
 

@@ -73,6 +73,31 @@ until(enum decide_state state, int64_t limit_us)
 	return -1;
 }
 
+/* Past the line of a switchover. */
+static void
+handed(void)
+{
+	set_up();
+	role.handover = HANDOVER_GIVEN;
+	f.order = ORDER_FAILOVER;
+	look();
+	tap_ok(v.order_done && v.act == DECIDE_NOTHING &&
+		v.reason == REASON_GIVEN_AWAY &&
+		strstr(v.command, "--force") != NULL,
+	    "who gave the role away is told what there is: %s", v.command);
+	role.handover = HANDOVER_NONE;
+	f.says[SEAT_FIRST].handover = HANDOVER_GIVEN;
+	f.says[SEAT_FIRST].handover_to = SEAT_SECOND;
+	f.says[SEAT_FIRST].handover_term = 7;
+	look();
+	tap_ok(v.order_done && v.reason == REASON_GIVEN_HERE,
+	    "and who takes it, that it does");
+	f.order = ORDER_FORCE;
+	f.allow_loss_us = -1;
+	look();
+	tap_ok(v.act == DECIDE_DO_FORCE, "--force goes on");
+}
+
 static void
 detection(void)
 {
@@ -438,6 +463,7 @@ maintains(void)
 int
 main(void)
 {
+	handed();
 	detection();
 	paths();
 	late();
