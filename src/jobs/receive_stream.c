@@ -22,7 +22,7 @@
 #define REPORT_AGE_US (10 * CLOCK_SECOND_US)
 /* Commits that nobody waits for are made durable together: syncing each as it
  * comes costs a busy server on this machine a good part of its transactions. */
-#define REST_US (25 * (int64_t)1000)
+#define REST_US (50 * (int64_t)1000)
 /* A server that is silent for so long is asked for a sign of life, so that it is
  * known until when nothing happened on it. */
 #define ASK_AGE_US (2 * CLOCK_SECOND_US)
