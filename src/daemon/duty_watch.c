@@ -29,6 +29,7 @@
 #define GLANCE_US     CLOCK_SECOND_US /* has a backup come or gone? */
 #define REPOSITORY_US (20 * CLOCK_SECOND_US)
 #define READY_US      (300 * CLOCK_SECOND_US)
+#define FAULT_US      (30 * CLOCK_SECOND_US) /* is it over? */
 #define SAMPLE_US     (300 * CLOCK_SECOND_US)
 #define BUSY_SHARE    20 /* looking takes at most a twentieth of time */
 
@@ -198,8 +199,11 @@ see_ready(const struct watcher *w, struct watched *d)
 		d->ready_us = clock_boot_us() + READY_US;
 		json_decref(d->ready);
 		d->ready = NULL;
-		if (ready_run(w->s, d->c, &r, &e) == 0)
+		if (ready_run(w->s, d->c, &r, &e) == 0) {
 			d->ready = ready_json(&r);
+			if (r.faults > 0)
+				d->ready_us = clock_boot_us() + FAULT_US;
+		}
 		check_result_free(&r);
 	}
 	if (d->ready != NULL)

@@ -362,6 +362,21 @@ sub wait_until
 	}
 }
 
+# One check: the command that a status (what $look gives) tells to type, when what
+# passes, a line that is silent for a moment, has passed.
+sub next_is
+{
+	my ($look, $command, $what) = @_;
+	my $next;
+
+	wait_until(sub {
+		$next = $look->()->{health}{next};
+		return ($next // '') eq $command;
+	});
+	local $Test::Builder::Level = $Test::Builder::Level + 2;
+	return Test::More::is($next, $command, $what);
+}
+
 # ---- the end ----
 
 my @at_end;

@@ -91,7 +91,7 @@ like($event->{message}, qr/two\.sql/, 'it says what failed');
 ok(Kura::wait_until(sub {
 	return grep { $_->{name} eq 'drill_failed' } alarms();
 }, 30), 'and an alarm');
-is($d->status->{health}{next}, 'pgkura drill list main', 'with a command');
+$d->next_is('pgkura drill list main', 'with a command');
 ok(drill_job()->{next_us} > time() * 1000000, 'it is not tried at once');
 unlink("$dir/checks/two.sql");
 ok($d->ask('run', job => 'drill', cluster => 'main')->{ok}, 'the next');

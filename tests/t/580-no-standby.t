@@ -45,20 +45,6 @@ sub is_over
 	}, 120), $what) || diag(join ' ', alarms($name));
 }
 
-# The command to type, when what passes (a line that was silent) has passed.
-sub next_is
-{
-	my ($name, $command, $what) = @_;
-	my $next;
-
-	Kura::wait_until(sub {
-		$next = $r->status($name)->{health}{next};
-		return ($next // '') eq $command;
-	});
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return is($next, $command, $what);
-}
-
 # ---- all is well ----
 
 my ($status, $ready);
@@ -74,7 +60,7 @@ like($ready, qr/^ok +clocks +within .* of tokyo's$/m,
 
 $tokyo->pgkura_ok('maintenance begins', 'maintenance', 'main', 'on');
 alarmed('tokyo', 'maintenance', 'maintenance that is on is an alarm');
-next_is('tokyo', 'pgkura maintenance main off', 'with its end to type');
+$r->next_is('tokyo', 'pgkura maintenance main off', 'with its end to type');
 isnt(($tokyo->pgkura('status'))[0], 0, 'not all is normal');
 $tokyo->pgkura_ok('maintenance ends', 'maintenance', 'main', 'off');
 is_over('tokyo', 'maintenance', 'and the alarm with it');
@@ -83,7 +69,7 @@ is_over('tokyo', 'maintenance', 'and the alarm with it');
 
 $osaka->pgkura_ok('the standby is stopped', 'standby', 'stop', 'main');
 alarmed('osaka', 'standby_off', 'which is an alarm');
-next_is('osaka', 'pgkura standby start main', 'with the way back');
+$r->next_is('osaka', 'pgkura standby start main', 'with the way back');
 
 # ---- it does not start ----
 
@@ -92,7 +78,7 @@ my $whole = Kura::slurp($auto);
 Kura::append_file($auto, "nobody_knows_this = 1\n");
 $osaka->pgkura_ok('it is to start', 'standby', 'start', 'main');
 alarmed('osaka', 'standby_failing', 'a standby that does not start is an alarm');
-next_is('osaka', 'pgkura standby status main', 'and where to look');
+$r->next_is('osaka', 'pgkura standby status main', 'and where to look');
 is_over('osaka', 'standby_off', 'it is not off by order any more');
 my $now = $r->role('osaka')->{now};
 ok(!$now->{promotable}, 'that site is not promotable');
@@ -118,7 +104,7 @@ $r->wait_server('osaka');
 $r->sites->start_daemon('tokyo');
 $r->wait_role('tokyo', 'standby');
 alarmed('tokyo', 'failback_due', 'the old primary has to be made a standby');
-next_is('tokyo', 'pgkura failback main', 'by this command');
+$r->next_is('tokyo', 'pgkura failback main', 'by this command');
 alarmed('osaka', 'no_standby', 'and the new one has no standby');
 unlike(($tokyo->pgkura('check', 'main'))[1], qr/start the server/,
 	'nobody is told to start the old server');

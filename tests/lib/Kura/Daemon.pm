@@ -23,6 +23,7 @@ package Kura::Daemon;
 #	->hup		SIGHUP
 #	->ask(NAME[, key => value...])	the reply as a hash
 #	->status	->ask('status')
+#	->next_is(COMMAND, NAME)	one check: it is the one to type, soon
 #	->duty(NAME[, CLUSTER])	what status says of a duty, or undef
 #	->running	names of the duties that run, without jobs, in one string
 #	->cluster(NAME)		what status says of a cluster
@@ -167,6 +168,13 @@ sub ask
 }
 
 sub status { return $_[0]->ask('status'); }
+
+sub next_is
+{
+	my ($self, @is) = @_;
+
+	return Kura::next_is(sub { $self->status }, @is);
+}
 
 sub duty
 {

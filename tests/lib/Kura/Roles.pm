@@ -28,6 +28,7 @@ package Kura::Roles;
 #	$r->processes('tokyo')	of pgkurad and all that it has started, but not of
 #				these, nor of the server
 #	$r->events('osaka')	what its daemon has logged
+#	$r->next_is('osaka', COMMAND, NAME)	one check: it is the one to type, soon
 #	$r->told('osaka', RE, NAME)	one check: it logs what RE matches
 
 use strict;
@@ -279,6 +280,13 @@ sub status
 	my ($status, $out) = $self->site($name)->pgkura('status', '--json');
 
 	return JSON::PP::decode_json($out);
+}
+
+sub next_is
+{
+	my ($self, $name, @is) = @_;
+
+	return Kura::next_is(sub { $self->status($name) }, @is);
 }
 
 # Wait, and see all the while that no two servers take writes.
