@@ -10,6 +10,8 @@
 #define MESSAGE_BYTES 700
 /* A change of roles passes through states that would be faults if they stayed. */
 #define STAYS_US (15 * CLOCK_SECOND_US)
+/* A site says each second how its standby is. */
+#define QUIET_US (30 * CLOCK_SECOND_US)
 
 static bool
 is(const json_t *j, const char *key, const char *want)
@@ -85,15 +87,26 @@ judge_there(struct alarms *a, const struct cluster_view *c)
 	const json_t *rule = json_object_get(c->seen, "rule"), *site;
 	const char *name, *why;
 	char text[MESSAGE_BYTES];
+	bool quiet;
 	size_t i;
 
 	text[0] = '\0';
 	json_array_foreach(json_object_get(rule, "sites"), i, site)
 	{
-		if (!is_true(site, "heard") || is_true(site, "promotable") ||
-		    is_true(site, "witness") || !is(site, "role", "standby"))
+		quiet = json_object_get(site, "told_ago_us") == NULL ||
+		    json_get_int(site, "told_ago_us") > QUIET_US;
+		if (!is_true(site, "heard") || is_true(site, "witness") ||
+		    !is(site, "role", "standby") ||
+		    (is_true(site, "promotable") && !quiet))
 			continue;
 		name = message_text(site, "site");
+		if (quiet) {
+			(void)snprintf(text, sizeof(text),
+			    "site \"%s\" does not say whether it could "
+			    "take over",
+			    name == NULL ? "" : name);
+			continue;
+		}
 		why = message_text(site, "why_not");
 		(void)snprintf(text, sizeof(text),
 		    "site \"%s\" could not take over: %s",

@@ -102,4 +102,15 @@ SKIP: {
 	is($root->wait(90), 0, 'root gives orders to a pgkurad of another user')
 	    or diag($root->err);
 }
+
+# ---- the other site's rule hangs, and its link does not ----
+
+$pid = $r->now('osaka', 'pid');
+kill('STOP', $pid);
+$r->wait_for('an alarm at the primary', sub {
+	grep { $_->{name} eq 'no_standby' && $_->{message} =~ /does not say whether/ }
+	    @{ $r->status('tokyo')->{alarms} };
+}, 150);
+ok(1, 'a site that says nothing of its standby is an alarm at the primary');
+kill('CONT', $pid);
 done_testing();
