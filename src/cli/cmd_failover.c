@@ -89,15 +89,13 @@ static int
 online(struct cli *cli, const struct cluster_settings *c,
     const struct failover *f, struct err *e)
 {
-	AUTO_JSON json_t *shown = rule_shown(cli->settings, c);
+	AUTO_JSON json_t *shown = rule_ask_shown(cli->settings, c, e);
 
-	if (shown == NULL) {
-		(void)err_set(e, ERR_NOT_FOUND,
-		    "pgkurad does not attend to the roles of cluster \"%s\"",
-		    c->name);
-		return err_hint(
-		    e, "Start it, or add --offline to promote without it.");
-	}
+	if (shown == NULL)
+		return e->kind != ERR_NOT_FOUND
+		    ? -1
+		    : err_hint(e,
+			  "Start it, or add --offline to promote without it.");
 	if (!cli->json)
 		role_print(shown);
 	if (strcmp(role_str(shown, "role"), "standby") != 0) {

@@ -8,40 +8,22 @@
 #include "base/clock.h"
 #include "cli/role.h"
 
-static json_t *
-history_json(const struct record_role_file *r)
-{
-	json_t *all = json_array();
-	uint32_t i;
-
-	for (i = 0; i < r->change_count; i++) {
-		json_t *o = json_object();
-
-		(void)json_object_set_new(
-		    o, "time_us", json_integer(r->changes[i].wall_us));
-		json_set_str(o, "role", record_role_name(r->changes[i].role));
-		json_set_u64(o, "term", r->changes[i].term);
-		json_set_str(o, "reason", r->changes[i].reason);
-		(void)json_array_append_new(all, o);
-	}
-	return all;
-}
-
 static void
-print_history(const struct record_role_file *r)
+print_history(const json_t *history)
 {
 	static const char *const heads[] = { "SINCE", "ROLE", ">TERM", "WHY" };
 	AUTO_TABLE struct table *t = table_new(heads, COUNT_OF(heads));
 	char when[CLOCK_TEXT_BYTES];
-	uint32_t i;
+	const json_t *change;
+	size_t i;
 
-	for (i = 0; i < r->change_count; i++) {
-		const struct record_change *c = &r->changes[i];
-
-		table_cell(t, "%.19s", clock_local(c->wall_us, when));
-		table_cell(t, "%s", record_role_name(c->role));
-		table_cell(t, "%llu", (unsigned long long)c->term);
-		table_cell(t, "%s", c->reason);
+	json_array_foreach(history, i, change)
+	{
+		table_cell(
+		    t, "%.19s", clock_local(role_num(change, "time_us"), when));
+		table_cell(t, "%s", role_str(change, "role"));
+		table_cell(t, "%lld", (long long)role_num(change, "term"));
+		table_cell(t, "%s", role_str(change, "reason"));
 	}
 	table_print(t, stdout);
 }
@@ -49,38 +31,26 @@ print_history(const struct record_role_file *r)
 static int
 show(struct cli *cli, const struct cluster_settings *c, struct err *e)
 {
-	json_t *shown = rule_shown(cli->settings, c), *out = json_object();
-	struct record_role_file r;
-	bool known = rule_role_read(cli->settings, c, &r, e) == 0;
+	json_t *report = rule_ask_report(cli->settings, c, e);
+	const json_t *now, *history;
 
-	if (!known && e->kind != ERR_NOT_FOUND && e->kind != ERR_CORRUPT) {
-		json_decref(shown);
-		json_decref(out);
+	if (report == NULL)
 		return -1;
-	}
-	if (!cli->json) {
-		if (shown != NULL)
-			role_print(shown);
-		else
-			(void)printf("cluster %s: %s here, by its record; "
-				     "pgkurad does not attend to it\n",
-			    c->name,
-			    known ? record_role_name(r.role) : "unknown");
-		if (known)
-			print_history(&r);
-		json_decref(shown);
-		json_decref(out);
+	if (cli->json) {
+		cli_print_json(cli, report);
 		return 0;
 	}
-	json_set_str(out, "cluster", c->name);
-	json_set_str(out, "role", known ? record_role_name(r.role) : "unknown");
-	if (known) {
-		json_set_u64(out, "held", r.held);
-		(void)json_object_set_new(out, "history", history_json(&r));
-	}
-	if (shown != NULL)
-		(void)json_object_set_new(out, "now", shown);
-	cli_print_json(cli, out);
+	now = json_object_get(report, "now");
+	history = json_object_get(report, "history");
+	if (now != NULL)
+		role_print(now);
+	else
+		(void)printf("cluster %s: %s here, by its record; pgkurad does "
+			     "not attend to it\n",
+		    c->name, role_str(report, "role"));
+	if (history != NULL)
+		print_history(history);
+	json_decref(report);
 	return 0;
 }
 

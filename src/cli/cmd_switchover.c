@@ -20,14 +20,10 @@ order_of(const char *what)
 static int
 show_first(struct cli *cli, const struct cluster_settings *c, struct err *e)
 {
-	AUTO_JSON json_t *shown = rule_shown(cli->settings, c);
+	AUTO_JSON json_t *shown = rule_ask_shown(cli->settings, c, e);
 
-	if (shown == NULL) {
-		(void)err_set(e, ERR_NOT_FOUND,
-		    "pgkurad does not attend to the roles of cluster \"%s\"",
-		    c->name);
-		return err_hint(e, "Start it: \"systemctl start pgkurad\".");
-	}
+	if (shown == NULL)
+		return -1;
 	if (!cli->json)
 		role_print(shown);
 	return 0;
@@ -38,7 +34,7 @@ static int
 check_to(struct cli *cli, const struct cluster_settings *c, const char *to,
     struct err *e)
 {
-	AUTO_JSON json_t *shown = rule_shown(cli->settings, c);
+	AUTO_JSON json_t *shown = rule_ask_shown(cli->settings, c, NULL);
 	bool is_primary = strcmp(role_str(shown, "role"), "primary") == 0;
 	struct rule_sites sites;
 	const char *next;

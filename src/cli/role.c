@@ -150,7 +150,7 @@ role_order(struct cli *cli, const struct cluster_settings *c, json_t *order,
 	if (rule_give_order(cli->settings, c, order, ROLE_NEWS_MS,
 		role_progress, cli, e) == -1)
 		return -1;
-	shown = rule_shown(cli->settings, c);
+	shown = rule_ask_shown(cli->settings, c, NULL);
 	out = json_object();
 	json_set_str(out, "cluster", c->name);
 	json_set_str(

@@ -130,6 +130,8 @@ struct settings {
 	uint64_t min_free_bytes;    /* backups refuse below it */
 	char
 	    *socket_group; /* who may use the control socket besides us; NULL */
+	/* Who may what there (daemon/control_right.h); NULL. */
+	char *observe_group, *backup_group, *drill_group, *failover_group;
 	struct cluster_settings *clusters;
 	size_t cluster_count;
 	struct peer_settings *peers;

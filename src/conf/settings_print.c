@@ -304,7 +304,7 @@ settings_show(const struct settings *s, bool json, struct buf *out)
 	(void)buf_str(out);
 }
 
-/* ---- exact values ---- */
+/* ---- exact values, of what duties work with ---- */
 
 static void
 put_exact(enum option_scope scope, const void *base, struct buf *out)
@@ -315,7 +315,8 @@ put_exact(enum option_scope scope, const void *base, struct buf *out)
 		const struct option *o = &settings_options[i];
 		AUTO_BUF struct buf value = BUF_INIT;
 
-		if (o->scope == scope && option_get(o, base, &value))
+		if (o->scope == scope && !o->supervisor_only &&
+		    option_get(o, base, &value))
 			buf_printf(out, "%s=%s\n", o->key, buf_str(&value));
 	}
 }

@@ -71,8 +71,28 @@ const struct option settings_options[] = {
 	{ "socket_group", SITE(socket_group), .type = OPTION_TEXT,
 	    .example = "postgres",
 	    .what = "Group whose members may use the sockets, besides root and "
-	    "the user that pgkurad runs as.  archive_command needs it when the "
-	    "server runs as another user." },
+	    "the user that pgkurad runs as: at control.sock they may observe "
+	    "and run all jobs, but give no orders about roles.  "
+	    "archive_command needs it when the server runs as another user." },
+	{ "observe_group", SITE(observe_group), .type = OPTION_TEXT,
+	    .supervisor_only = true, .example = "monitoring",
+	    .what = "Group whose members may only look, at control.sock: "
+	    "status, events, roles.  Who is in several groups may what each of "
+	    "them may.  With any group but socket_group everybody can connect "
+	    "to control.sock, and pgkurad asks the kernel who it is." },
+	{ "backup_group", SITE(backup_group), .type = OPTION_TEXT,
+	    .supervisor_only = true, .example = "dba",
+	    .what = "Group whose members may observe, and let the daemon run "
+	    "backup, expire and verify." },
+	{ "drill_group", SITE(drill_group), .type = OPTION_TEXT,
+	    .supervisor_only = true, .example = "dba",
+	    .what = "Group whose members may observe, and let the daemon run a "
+	    "drill." },
+	{ "failover_group", SITE(failover_group), .type = OPTION_TEXT,
+	    .supervisor_only = true, .example = "dba-oncall",
+	    .what = "Group whose members may observe, and give orders about "
+	    "roles: failover, switchover, failback, salvage, maintenance.  "
+	    "Each is logged with who gave it." },
 	{ "log_format", SITE(log_format), .type = OPTION_WORD,
 	    .words = formats, .initial = "text", .example = "json",
 	    .what = "How pgkurad writes events to standard error: text with "

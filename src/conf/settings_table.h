@@ -55,6 +55,7 @@ struct option {
 	bool none;	   /* "none" is 0: BYTES, INTERVAL */
 	uint64_t min, max; /* NUMBER, BYTES; INTERVAL in microseconds */
 	const char *const *words; /* WORD, CHOICE: ended by NULL */
+	bool supervisor_only;	  /* no duty works with it: none starts anew */
 	const char *example;	  /* as in the file; what the sample shows */
 	const char *what;	  /* plain sentences */
 };

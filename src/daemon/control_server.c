@@ -1,7 +1,6 @@
 #include "daemon/control_server.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,15 +10,20 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/local.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "daemon/control_right.h"
 #include "jobs/control.h"
 
-#define READ_BYTES 4096
-#define NO_GROUP   ((gid_t)-1)
+#define READ_BYTES	 4096
+#define NO_GROUP	 ((gid_t)-1)
+#define PEER_GROUPS_MAX	 65536 /* NGROUPS_MAX */
+#define REFUSALS_MAX	 20    /* are told in a minute */
+#define REFUSALS_TIME_US (60 * CLOCK_SECOND_US)
 
 struct client {
 	int fd; /* -1: a free place */
-	bool is_owner;
+	struct control_peer peer;
 	struct buf in, out;
 	size_t written; /* of out */
 	int64_t drop_us;
@@ -28,7 +32,9 @@ struct client {
 struct control_server {
 	int fd;
 	char *path;
-	gid_t group; /* NO_GROUP: none */
+	struct control_rights rights;
+	unsigned int refusals; /* since */
+	int64_t refusals_us;
 	control_answer_fn *fn;
 	void *arg;
 	struct client clients[CONTROL_CLIENTS_MAX];
@@ -45,36 +51,38 @@ control_server_new(
 
 	c->fd = -1;
 	c->path = control_path(s);
-	c->group = NO_GROUP;
+	c->refusals_us = -REFUSALS_TIME_US;
 	c->fn = fn;
 	c->arg = arg;
 	for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		c->clients[i].fd = -1;
 	c->fd = local_listen(c->path, SOCK_STREAM, 0660, e);
-	if (c->fd == -1 ||
-	    control_server_set_group(c, s->socket_group, e) == -1)
+	if (c->fd == -1 || control_server_set_groups(c, s, e) == -1)
 		return NULL;
 	return steal_ptr(&c);
 }
 
+/* Its mode keeps out who is in no group, as long as it can say that. */
 int
-control_server_set_group(
-    struct control_server *c, const char *group, struct err *e)
+control_server_set_groups(
+    struct control_server *c, const struct settings *s, struct err *e)
 {
-	struct group *g = NULL;
+	struct control_rights r;
+	bool has_group;
 
-	if (group != NULL && (g = getgrnam(group)) == NULL) {
-		(void)err_set(e, ERR_USAGE,
-		    "socket_group: there is no group \"%s\"", group);
-		return err_hint(e, "\"getent group\" lists those there are.");
-	}
-	c->group = g == NULL ? NO_GROUP : g->gr_gid;
-	if (chown(c->path, NO_GROUP, g == NULL ? getgid() : g->gr_gid) == -1) {
+	if (control_right_read(s, &r, e) == -1)
+		return -1;
+	has_group = r.socket_group != NO_GROUP;
+	if (chown(c->path, (uid_t)-1, has_group ? r.socket_group : getgid()) ==
+	    -1) {
 		(void)err_sys(e, "could not give \"%s\" to group \"%s\"",
-		    c->path, group == NULL ? "of pgkurad" : group);
+		    c->path, has_group ? s->socket_group : "of pgkurad");
 		return err_hint(
 		    e, "The user that pgkurad runs as must be a member of it.");
 	}
+	if (chmod(c->path, r.by_role ? 0666 : 0660) == -1)
+		return err_sys(e, "could not open \"%s\" to groups", c->path);
+	c->rights = r;
 	return 0;
 }
 
@@ -106,67 +114,7 @@ control_server_free(struct control_server *c)
 	free(c);
 }
 
-/* ---- clients ---- */
-
-/* Is the client, as it was when it connected, of our group? */
-static bool
-in_group(const struct control_server *c, int fd, const struct ucred *peer)
-{
-	gid_t groups[256];
-	socklen_t len = sizeof(groups);
-	size_t i;
-
-	if (c->group == NO_GROUP)
-		return false;
-	if (peer->gid == c->group)
-		return true;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) == -1)
-		return false;
-	for (i = 0; i < len / sizeof(groups[0]); i++)
-		if (groups[i] == c->group)
-			return true;
-	return false;
-}
-
-/* The mode of the socket keeps others out already; this does not rely on it. */
-static void
-welcome(struct control_server *c, int fd)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-	struct client *free_one = NULL;
-	bool is_owner;
-	size_t i;
-
-	for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		if (c->clients[i].fd == -1)
-			free_one = &c->clients[i];
-	if (free_one == NULL ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1) {
-		(void)close(fd);
-		return;
-	}
-	is_owner = peer.uid == 0 || peer.uid == geteuid();
-	if (!is_owner && !in_group(c, fd, &peer)) {
-		(void)close(fd);
-		return;
-	}
-	*free_one = (struct client){ .fd = fd,
-		.is_owner = is_owner,
-		.drop_us = clock_boot_us() + CONTROL_IDLE_US };
-}
-
-static void
-accept_all(struct control_server *c)
-{
-	int fd;
-
-	while ((fd = accept4(
-		    c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) != -1)
-		welcome(c, fd);
-}
-
-/* ---- requests ---- */
+/* ---- what is refused ---- */
 
 static void
 set_error(json_t *reply, const struct err *e)
@@ -181,13 +129,152 @@ set_error(json_t *reply, const struct err *e)
 	(void)json_object_set_new(reply, "error", error);
 }
 
+static void
+finish_reply(json_t *reply, bool ok, struct buf *out)
+{
+	(void)json_object_set_new(
+	    reply, "version", json_integer(CONTROL_VERSION));
+	(void)json_object_set_new(reply, "ok", json_boolean(ok));
+	json_write(reply, out);
+	buf_put(out, "\n", 1);
+}
+
+/* Anybody can ask as often as they like. */
+static void
+tell_refused(struct control_server *c, const struct control_peer *peer,
+    const char *request)
+{
+	AUTO_FREE char *uid = mem_printf("%lu", (unsigned long)peer->uid);
+	AUTO_FREE char *more = NULL;
+	int64_t now_us = clock_boot_us();
+
+	if (now_us - c->refusals_us >= REFUSALS_TIME_US) {
+		if (c->refusals > REFUSALS_MAX)
+			more = mem_printf("%u", c->refusals - REFUSALS_MAX);
+		c->refusals = 0;
+		c->refusals_us = now_us;
+	}
+	if (c->refusals++ >= REFUSALS_MAX)
+		return;
+	log_event(LOG_LEVEL_WARNING, "control_refused",
+	    "a user asked at the control socket for what he may not", "uid",
+	    uid, "request", request, "untold", more, NULL);
+}
+
+/* A word to who may nothing: it takes no place, or strangers could take all. */
+static void
+turn_away(struct control_server *c, int fd, const struct control_peer *peer)
+{
+	AUTO_JSON json_t *reply = json_object();
+	AUTO_BUF struct buf out = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	(void)control_right_check(0, CONTROL_RIGHT_OBSERVE, "status", &e);
+	set_error(reply, &e);
+	finish_reply(reply, false, &out);
+	(void)send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	tell_refused(c, peer, NULL);
+}
+
+/* ---- clients ---- */
+
+/* Its groups as they were when it connected. */
+static unsigned int
+rights_by_groups(const struct control_server *c, int fd, gid_t first)
+{
+	AUTO_FREE gid_t *more = NULL;
+	gid_t some[64], *groups = some;
+	socklen_t len = sizeof(some);
+	unsigned int rights = control_right_of(&c->rights, &first, 1);
+	int rc = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len);
+
+	if (rc == -1 && errno == ERANGE &&
+	    len <= PEER_GROUPS_MAX * sizeof(gid_t)) {
+		groups = more = mem_alloc(len);
+		rc = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len);
+	}
+	if (rc == -1)
+		return rights;
+	return rights |
+	    control_right_of(&c->rights, groups, len / sizeof(gid_t));
+}
+
+/* The mode of the socket may keep others out already; this does not rely on it. */
+static bool
+know_peer(const struct control_server *c, int fd, struct control_peer *out)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+		return false;
+	*out = (struct control_peer){ .uid = peer.uid, .pid = peer.pid };
+	out->rights = peer.uid == 0 || peer.uid == geteuid()
+	    ? CONTROL_RIGHTS_ALL
+	    : rights_by_groups(c, fd, peer.gid);
+	return true;
+}
+
+static struct client *
+find_place(struct control_server *c, const struct control_peer *peer)
+{
+	size_t i,
+	    left = (peer->rights & CONTROL_RIGHT_OWNER) != 0
+	    ? 0
+	    : CONTROL_OWNERS_OWN;
+
+	for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (c->clients[i].fd == -1 && left-- == 0)
+			return &c->clients[i];
+	return NULL;
+}
+
+static void
+welcome(struct control_server *c, int fd)
+{
+	struct client *place = NULL;
+	struct control_peer peer;
+
+	if (!know_peer(c, fd, &peer)) {
+		(void)close(fd);
+		return;
+	}
+	if (peer.rights == 0)
+		turn_away(c, fd, &peer);
+	else
+		place = find_place(c, &peer);
+	if (place == NULL) {
+		(void)close(fd);
+		return;
+	}
+	*place = (struct client){ .fd = fd,
+		.peer = peer,
+		.drop_us = clock_boot_us() + CONTROL_IDLE_US };
+}
+
+/* Those that are left wait for the next turn. */
+static void
+accept_some(struct control_server *c)
+{
+	int fd, count = 0;
+
+	while (count++ < CONTROL_CLIENTS_MAX * 2 &&
+	    (fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) !=
+		-1)
+		welcome(c, fd);
+}
+
+/* ---- requests ---- */
+
 static int
-ask(struct control_server *c, const struct client *client, const char *line,
+ask(struct control_server *c, struct client *client, const char *line,
     size_t len, json_t *reply, struct err *e)
 {
 	AUTO_JSON json_t *request = json_parse(line, len, "request", e);
+	bool was_refused = client->peer.is_refused;
 	const char *name;
 	uint32_t version;
+	int rc;
 
 	if (request == NULL || json_need_u32(request, "version", &version, e) ||
 	    json_need_str(request, "request", &name, e)) {
@@ -197,7 +284,14 @@ ask(struct control_server *c, const struct client *client, const char *line,
 	if (version != CONTROL_VERSION)
 		return err_set(e, ERR_USAGE,
 		    "requests of version %u are not understood", version);
-	return c->fn(c->arg, name, request, client->is_owner, reply, e);
+	/* The settings may be others since. */
+	if (!know_peer(c, client->fd, &client->peer))
+		return err_set(e, ERR_REFUSED, "it is not known who asks");
+	rc = c->fn(c->arg, name, request, &client->peer, reply, e);
+	if (client->peer.is_refused && !was_refused)
+		tell_refused(c, &client->peer, name);
+	client->peer.is_refused |= was_refused;
+	return rc;
 }
 
 static void
@@ -210,11 +304,7 @@ answer(struct control_server *c, struct client *client, const char *line,
 
 	if (!ok)
 		set_error(reply, &e);
-	(void)json_object_set_new(
-	    reply, "version", json_integer(CONTROL_VERSION));
-	(void)json_object_set_new(reply, "ok", json_boolean(ok));
-	json_write(reply, &client->out);
-	buf_put(&client->out, "\n", 1);
+	finish_reply(reply, ok, &client->out);
 }
 
 /* Whole lines are answered, one at a time: the next when that answer is gone. */
@@ -307,7 +397,7 @@ control_server_tick(struct control_server *c)
 	struct client *client;
 	size_t i;
 
-	accept_all(c);
+	accept_some(c);
 	for (i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		client = &c->clients[i];
 		if (client->fd == -1)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/auto.h"
 #include "base/err.h"
@@ -20,15 +21,25 @@
 
 #define CONTROL_CLIENTS_MAX 32
 #define CONTROL_IDLE_US	    ((int64_t)60 * 1000000)
+/* So many places are for root and our own user alone. */
+#define CONTROL_OWNERS_OWN 4
 
 struct control_server;
 
-/*
- * Answers one request: adds to reply, returns 0, or -1 with *e.  is_owner: the
- * client is root or our own user, not only of the group.
- */
-typedef int control_answer_fn(void *arg, const char *name,
-    const json_t *request, bool is_owner, json_t *reply, struct err *e);
+/* Who asks, by what the kernel says of when it connected. */
+struct control_peer {
+	uid_t uid;
+	pid_t pid;
+	unsigned int
+	    rights; /* of enum control_right, as the settings are now */
+	/* Set by who answers: it was refused for want of rights. */
+	bool is_refused;
+};
+
+/* Answers one request: adds to reply, returns 0, or -1 with *e. */
+typedef int
+control_answer_fn(void *arg, const char *name, const json_t *request,
+    struct control_peer *peer, json_t *reply, struct err *e);
 
 /* Binds runtime_dir/control.sock in place of one that a dead daemon left
  * behind: the caller holds the lock that says so. */
@@ -39,9 +50,10 @@ void control_server_free(struct control_server *c);
 AUTO_DEFINE(struct control_server, control_server_free);
 #define AUTO_CONTROL_SERVER AUTO(control_server_free_auto)
 
-/* The group that may use it changes. */
-int control_server_set_group(
-    struct control_server *c, const char *group, struct err *e);
+/* The groups that may use it change, also for who is connected.  Nothing does when
+ * it fails. */
+int control_server_set_groups(
+    struct control_server *c, const struct settings *s, struct err *e);
 
 /* What to wait for: at most CONTROL_CLIENTS_MAX + 1 entries. */
 size_t control_server_poll(const struct control_server *c, struct pollfd *out);

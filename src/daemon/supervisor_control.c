@@ -6,32 +6,39 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/mem.h"
+#include "base/who.h"
+#include "daemon/control_right.h"
 #include "daemon/status.h"
 #include "daemon/supervisor_int.h"
+#include "jobs/rule.h"
 
 #define EVENTS_DEFAULT 20
+#define BY_JOB	       ((enum control_right)0)
 
 static int
-answer_status(
-    struct supervisor *v, const json_t *request, json_t *reply, struct err *e)
+answer_status(struct supervisor *v, const json_t *request,
+    const struct control_peer *peer, json_t *reply, struct err *e)
 {
 	AUTO_JSON json_t *status = status_json(v->settings, v->facts, v->duties,
 	    v->alarms, v->settings_loaded_us, clock_now_us());
 
 	(void)request;
+	(void)peer;
 	(void)e;
 	(void)json_object_update(reply, status);
 	return 0;
 }
 
 static int
-answer_events(
-    struct supervisor *v, const json_t *request, json_t *reply, struct err *e)
+answer_events(struct supervisor *v, const json_t *request,
+    const struct control_peer *peer, json_t *reply, struct err *e)
 {
 	AUTO_JSON json_t *events = NULL;
 	uint32_t count = EVENTS_DEFAULT;
 	uint64_t after = 0;
 
+	(void)peer;
 	if (json_object_get(request, "count") != NULL &&
 	    json_need_u32(request, "count", &count, e) == -1)
 		return -1;
@@ -44,9 +51,10 @@ answer_events(
 }
 
 static int
-answer_run(
-    struct supervisor *v, const json_t *request, json_t *reply, struct err *e)
+answer_run(struct supervisor *v, const json_t *request,
+    const struct control_peer *peer, json_t *reply, struct err *e)
 {
+	AUTO_FREE char *by = NULL;
 	const char *name, *cluster;
 	enum job job;
 
@@ -55,33 +63,98 @@ answer_run(
 		return -1;
 	if (!job_from_name(name, &job)) {
 		(void)err_set(e, ERR_USAGE, "there is no job \"%s\"", name);
-		return err_hint(e, "Jobs are backup, expire and verify.");
+		return err_hint(
+		    e, "Jobs are backup, expire, verify and drill.");
 	}
 	if (supervisor_start_job(v, job, cluster, "asked", e) == -1)
 		return -1;
+	by = who_asks(peer->uid, peer->pid);
+	log_event(LOG_LEVEL_INFO, "job_asked",
+	    "a client of the control socket asked for a job", "cluster",
+	    cluster, "job", name, "by", by, NULL);
 	(void)json_object_set_new(reply, "pid",
 	    json_integer(duties_find(v->duties, name, cluster)->pid));
 	return 0;
 }
 
+/* ---- roles ---- */
+
+static const struct cluster_settings *
+need_cluster(const struct supervisor *v, const json_t *request, struct err *e)
+{
+	const struct cluster_settings *c;
+	const char *name;
+
+	if (json_need_str(request, "cluster", &name, e) == -1 ||
+	    (c = settings_cluster(v->settings, name, e)) == NULL)
+		return NULL;
+	if (rule_wanted(c))
+		return c;
+	(void)err_set(
+	    e, ERR_REFUSED, "cluster \"%s\" has no role at this site", c->name);
+	return NULL;
+}
+
 static int
-answer_reload(
-    struct supervisor *v, const json_t *request, json_t *reply, struct err *e)
+answer_role(struct supervisor *v, const json_t *request,
+    const struct control_peer *peer, json_t *reply, struct err *e)
+{
+	const struct cluster_settings *c = need_cluster(v, request, e);
+	AUTO_JSON json_t *report =
+	    c == NULL ? NULL : rule_report(v->settings, c, e);
+
+	(void)peer;
+	if (report == NULL)
+		return -1;
+	(void)json_object_update(reply, report);
+	return 0;
+}
+
+/* Whose it is, and its id, is for us to say. */
+static int
+answer_order(struct supervisor *v, const json_t *request,
+    const struct control_peer *peer, json_t *reply, struct err *e)
+{
+	const struct cluster_settings *c = need_cluster(v, request, e);
+	AUTO_JSON json_t *order = NULL;
+	AUTO_FREE char *by = NULL;
+	char id[RULE_ORDER_ID_BYTES];
+
+	if (c == NULL)
+		return -1;
+	order = rule_order_copy(json_object_get(request, "order"), e);
+	if (order == NULL)
+		return -1;
+	by = who_asks(peer->uid, peer->pid);
+	if (rule_order_publish(v->settings, c, order, by, id, e) == -1)
+		return -1;
+	json_set_str(reply, "id", id);
+	return 0;
+}
+
+/* ---- the daemon itself ---- */
+
+static int
+answer_reload(struct supervisor *v, const json_t *request,
+    const struct control_peer *peer, json_t *reply, struct err *e)
 {
 	(void)request;
+	(void)peer;
 	(void)reply;
 	return supervisor_reload(v, e);
 }
 
 static int
-answer_stop(
-    struct supervisor *v, const json_t *request, json_t *reply, struct err *e)
+answer_stop(struct supervisor *v, const json_t *request,
+    const struct control_peer *peer, json_t *reply, struct err *e)
 {
+	AUTO_FREE char *by = who_asks(peer->uid, peer->pid);
+
 	(void)request;
 	(void)reply;
 	(void)e;
 	log_event(LOG_LEVEL_INFO, "stop_asked",
-	    "a client of the control socket asked to stop", NULL);
+	    "a client of the control socket asked to stop", "by", by, NULL);
 	supervisor_stop(v);
 	return 0;
 }
@@ -90,39 +163,69 @@ answer_stop(
  * anew. */
 static const struct {
 	const char *name;
-	bool owner_only;
+	enum control_right right; /* BY_JOB: that of the job */
 	int (*answer)(struct supervisor *v, const json_t *request,
-	    json_t *reply, struct err *e);
+	    const struct control_peer *peer, json_t *reply, struct err *e);
 } requests[] = {
-	{ "status", false, answer_status },
-	{ "events", false, answer_events },
-	{ "run", false, answer_run },
-	{ "reload", true, answer_reload },
-	{ "stop", true, answer_stop },
+	{ "status", CONTROL_RIGHT_OBSERVE, answer_status },
+	{ "events", CONTROL_RIGHT_OBSERVE, answer_events },
+	{ "role", CONTROL_RIGHT_OBSERVE, answer_role },
+	{ "run", BY_JOB, answer_run },
+	{ "order", CONTROL_RIGHT_FAILOVER, answer_order },
+	{ "reload", CONTROL_RIGHT_OWNER, answer_reload },
+	{ "stop", CONTROL_RIGHT_OWNER, answer_stop },
 };
+
+static const enum control_right job_rights[JOB_COUNT] = {
+	[JOB_BACKUP] = CONTROL_RIGHT_BACKUP,
+	[JOB_EXPIRE] = CONTROL_RIGHT_BACKUP,
+	[JOB_VERIFY] = CONTROL_RIGHT_BACKUP,
+	[JOB_DRILL] = CONTROL_RIGHT_DRILL,
+};
+
+/* Who names no job is told so, if he may run any. */
+static int
+check_job_right(
+    const struct control_peer *peer, const json_t *request, struct err *e)
+{
+	AUTO_FREE char *what = NULL;
+	const char *name = json_get_str(request, "job");
+	enum job job;
+
+	if (!job_from_name(name, &job))
+		return (peer->rights & CONTROL_RIGHT_DRILL) != 0
+		    ? 0
+		    : control_right_check(
+			  peer->rights, CONTROL_RIGHT_BACKUP, "run", e);
+	what = mem_printf("run %s", name);
+	return control_right_check(peer->rights, job_rights[job], what, e);
+}
 
 int
 supervisor_answer(void *arg, const char *name, const json_t *request,
-    bool is_owner, json_t *reply, struct err *e)
+    struct control_peer *peer, json_t *reply, struct err *e)
 {
 	size_t i;
+	int rc;
 
 	for (i = 0; i < COUNT_OF(requests); i++) {
 		if (strcmp(requests[i].name, name) != 0)
 			continue;
-		if (requests[i].owner_only && !is_owner) {
-			(void)err_set(e, ERR_REFUSED,
-			    "only root and the user of pgkurad may ask to %s",
-			    name);
+		rc = requests[i].right == BY_JOB
+		    ? check_job_right(peer, request, e)
+		    : control_right_check(
+			  peer->rights, requests[i].right, name, e);
+		if (rc == -1) {
+			peer->is_refused = true;
 			return -1;
 		}
-		if (requests[i].answer(arg, request, reply, e) == 0)
+		if (requests[i].answer(arg, request, peer, reply, e) == 0)
 			return 0;
 		if (e->kind == ERR_CORRUPT)
 			e->kind = ERR_USAGE; /* the request's shape */
 		return -1;
 	}
 	(void)err_set(e, ERR_USAGE, "there is no request \"%s\"", name);
-	return err_hint(
-	    e, "Requests are status, events, run, reload and stop.");
+	return err_hint(e,
+	    "Requests are status, events, role, run, order, reload and stop.");
 }

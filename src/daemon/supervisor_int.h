@@ -79,7 +79,7 @@ void supervisor_duty_ended(void *arg, struct duty *y, int status);
 /* ---- supervisor_control.c ---- */
 /* control_answer_fn */
 int supervisor_answer(void *arg, const char *name, const json_t *request,
-    bool is_owner, json_t *reply, struct err *e);
+    struct control_peer *peer, json_t *reply, struct err *e);
 /* In supervisor.c. */
 void supervisor_stop(struct supervisor *v);
 

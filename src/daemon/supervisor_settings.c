@@ -69,7 +69,7 @@ supervisor_load(struct supervisor *v, struct err *e)
 	if (v->settings != NULL && check_unchanged(v->settings, s, e) == -1)
 		return -1;
 	if (v->control != NULL &&
-	    control_server_set_group(v->control, s->socket_group, e) == -1)
+	    control_server_set_groups(v->control, s, e) == -1)
 		return -1;
 	if (v->duties == NULL)
 		v->duties = duties_new("/proc/self/exe", path);

@@ -252,18 +252,28 @@ check_repository(struct check *k)
 	check_fault(k, "repository", &e);
 }
 
+static void
+check_group(struct check *k, const char *option, const char *group)
+{
+	if (group != NULL && getgrnam(group) == NULL)
+		check_say(k, CHECK_FAULT, option,
+		    "Make the group, or name another one.",
+		    "there is no group \"%s\"", group);
+}
+
 void
 check_runtime(struct check *k)
 {
 	AUTO_JSON json_t *request = control_request("status");
 	AUTO_JSON json_t *reply = NULL;
-	const char *group = k->settings->socket_group;
+	const struct settings *s = k->settings;
 	struct err e = ERR_INIT;
 
-	if (group != NULL && getgrnam(group) == NULL)
-		check_say(k, CHECK_FAULT, "socket_group",
-		    "Make the group, or name another one.",
-		    "there is no group \"%s\"", group);
+	check_group(k, "socket_group", s->socket_group);
+	check_group(k, "observe_group", s->observe_group);
+	check_group(k, "backup_group", s->backup_group);
+	check_group(k, "drill_group", s->drill_group);
+	check_group(k, "failover_group", s->failover_group);
 	reply = control_ask(k->settings, request, ASK_MS, &e);
 	k->daemon_runs = reply != NULL;
 	if (reply != NULL)

@@ -50,9 +50,27 @@ open_socket(const struct settings *s, struct err *e)
 		e->kind = ERR_REFUSED;
 		(void)err_hint(e,
 		    "Run this as root, as the user of pgkurad, or as a member "
-		    "of the group that socket_group names.");
+		    "of a group that socket_group or the like names.");
 	}
 	return -1;
+}
+
+/* Who may nothing is told so and cut off before it has asked: that is read next. */
+static int
+send_all(int fd, const struct buf *text, struct err *e)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < text->len) {
+		n = send(fd, text->data + done, text->len - done, MSG_NOSIGNAL);
+		if (n == -1 && (errno == EPIPE || errno == ECONNRESET))
+			return 0;
+		if (n == -1 && errno != EINTR)
+			return err_sys(e, "could not write to pgkurad");
+		done += n == -1 ? 0 : (size_t)n;
+	}
+	return 0;
 }
 
 /* One line into reply, without its end. */
@@ -117,7 +135,7 @@ control_ask(const struct settings *s, const json_t *request, int timeout_ms,
 		return NULL;
 	json_write(request, &text);
 	buf_put(&text, "\n", 1);
-	if (file_write_all(fd, text.data, text.len, "pgkurad", e) == -1 ||
+	if (send_all(fd, &text, e) == -1 ||
 	    read_line(fd, clock_boot_us() + (int64_t)timeout_ms * 1000, &answer,
 		e) == -1)
 		return NULL;

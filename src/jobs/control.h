@@ -15,7 +15,9 @@
  *
  *	status			site, health, clusters, ... (doc/control.md)
  *	events	count, after	events, last
- *	run	job, cluster	pid of the job ("backup", "expire", "verify")
+ *	role	cluster		what "pgkura role --json" prints
+ *	run	job, cluster	pid of the job ("backup", "expire", "verify", "drill")
+ *	order	cluster, order	id: what "role" says of it has that
  *	reload			(the settings are in effect, or the error why not)
  *	stop			(it has begun to)
  */

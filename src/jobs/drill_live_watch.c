@@ -188,7 +188,8 @@ static int
 look(struct live *l, struct live_way *w, struct watching *v,
     enum live_phase until, struct err *e)
 {
-	AUTO_JSON json_t *shown = rule_shown(l->d.settings, l->d.cluster);
+	AUTO_JSON json_t *shown =
+	    rule_ask_shown(l->d.settings, l->d.cluster, NULL);
 	enum live_phase phase = v->seen;
 	int rc = 1;
 
@@ -259,7 +260,7 @@ live_hold(struct live *l, const struct live_way *w, int64_t us, struct err *e)
 
 	while (clock_boot_us() < until_us) {
 		AUTO_JSON json_t *shown =
-		    rule_shown(l->d.settings, l->d.cluster);
+		    rule_ask_shown(l->d.settings, l->d.cluster, NULL);
 
 		if (child_check_stop(e) == -1 ||
 		    check_roles(l, w, shown, e) == -1)
@@ -283,7 +284,7 @@ const char *
 live_where(const struct settings *s, const struct cluster_settings *c,
     const struct drill_live_plan *plan, bool *moving)
 {
-	AUTO_JSON json_t *shown = rule_shown(s, c);
+	AUTO_JSON json_t *shown = rule_ask_shown(s, c, NULL);
 	struct side from, to;
 
 	*moving = false;
@@ -302,20 +303,15 @@ int
 drill_live_check(const struct settings *s, const struct cluster_settings *c,
     struct drill_live_plan *plan, struct err *e)
 {
-	AUTO_JSON json_t *shown = rule_shown(s, c);
+	AUTO_JSON json_t *shown = NULL;
 	struct rule_sites sites;
 	const char *here, *other, *role, *why;
 
 	if (!rule_wanted(c))
 		return err_set(e, ERR_REFUSED,
 		    "cluster \"%s\" has no role at this site", c->name);
-	if (shown == NULL) {
-		(void)err_set(e, ERR_NOT_FOUND,
-		    "pgkurad does not attend to the roles of cluster \"%s\"",
-		    c->name);
-		return err_hint(e, "Start it: \"systemctl start pgkurad\".");
-	}
-	if (rule_sites(s, c, &sites, e) == -1)
+	shown = rule_ask_shown(s, c, e);
+	if (shown == NULL || rule_sites(s, c, &sites, e) == -1)
 		return -1;
 	here = sites.names[sites.self];
 	other = sites.names[sites.peer];

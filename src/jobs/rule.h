@@ -21,6 +21,8 @@
  *	rule_votes.c	messages of other sites; votes
  *	rule_handover.c	switchover
  *	rule_order.c	what an operator orders
+ *	rule_ask.c	the same through the control socket
+ *	rule_report.c	role and history, for people and programs
  *	rule_status.c	what is shown
  *	rule_begin.c	the role at the very beginning, or after it was lost
  *	rule_task.c	work in a child
@@ -109,6 +111,37 @@ int rule_order_verdict(
     const json_t *shown, const char *id, bool *seen, struct err *e);
 /* What the rule shows, NULL when none runs. */
 json_t *rule_shown(const struct settings *s, const struct cluster_settings *c);
+/*
+ * For who gives orders of others: a copy of what an order may say, or NULL with *e
+ * (ERR_USAGE, ERR_CORRUPT) when it says anything else.  Then put it where the rule
+ * takes it; by: whose it is.  ERR_NOT_FOUND: no rule runs.
+ */
+json_t *rule_order_copy(json_t *order, struct err *e);
+int
+rule_order_publish(const struct settings *s, const struct cluster_settings *c,
+    json_t *order, const char *by, char id[RULE_ORDER_ID_BYTES], struct err *e);
+
+/* ---- rule_report.c ---- */
+
+/* What this site is for the cluster by its record, and was; "now": what the rule
+ * shows.  What "pgkura role --json" prints. */
+json_t *rule_report(
+    const struct settings *s, const struct cluster_settings *c, struct err *e);
+
+/* ---- rule_ask.c: what who may not look into state_dir asks pgkurad for ---- */
+
+/* Are the files of the rule closed to us? */
+bool
+rule_ask_needed(const struct settings *s, const struct cluster_settings *c);
+/* rule_report(), or the daemon's. */
+json_t *rule_ask_report(
+    const struct settings *s, const struct cluster_settings *c, struct err *e);
+/* rule_shown(), or what the daemon says of that.  NULL: ERR_NOT_FOUND when no rule
+ * runs, ERR_REFUSED. */
+json_t *rule_ask_shown(
+    const struct settings *s, const struct cluster_settings *c, struct err *e);
+int rule_ask_order(const struct settings *s, const struct cluster_settings *c,
+    json_t *order, char id[RULE_ORDER_ID_BYTES], struct err *e);
 
 /* ---- rule_offline.c ---- */
 

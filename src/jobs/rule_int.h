@@ -311,6 +311,8 @@ void rule_order_drop(struct rule *r);
 /* What this process, or the one before it, showed last. */
 json_t *
 rule_shown_last(const struct settings *s, const struct cluster_settings *c);
+/* ERR_NOT_FOUND. */
+int rule_not_running(const struct cluster_settings *c, struct err *e);
 void rule_order_end(
     struct rule *r, const char *state, const char *text, const char *hint);
 

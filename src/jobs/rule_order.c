@@ -4,6 +4,7 @@
  * does not outlive the rule: nobody is surprised by it later.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,20 +240,26 @@ step_order(struct rule *r)
 	}
 }
 
+static enum rule_order_kind
+kind_of(const char *word)
+{
+	size_t i;
+
+	for (i = 1; i < COUNT_OF(kinds); i++)
+		if (strcmp(kinds[i], word) == 0)
+			return (enum rule_order_kind)i;
+	return RULE_ORDER_NONE;
+}
+
 static bool
 read_order(struct rule *r, const json_t *j)
 {
 	struct rule_order o = { .state = "running", .allow_loss_us = 0 };
 	const char *word;
-	size_t i;
 
 	if (json_need_text(j, "id", o.id, sizeof(o.id), NULL) == -1 ||
-	    json_need_str(j, "order", &word, NULL) == -1)
-		return false;
-	for (i = 1; i < COUNT_OF(kinds); i++)
-		if (strcmp(kinds[i], word) == 0)
-			o.kind = (enum rule_order_kind)i;
-	if (o.kind == RULE_ORDER_NONE)
+	    json_need_str(j, "order", &word, NULL) == -1 ||
+	    (o.kind = kind_of(word)) == RULE_ORDER_NONE)
 		return false;
 	(void)json_need_i64(j, "allow_loss_us", &o.allow_loss_us, NULL);
 	(void)json_need_text(j, "to", o.to, sizeof(o.to), NULL);
@@ -354,8 +361,8 @@ rule_shown(const struct settings *s, const struct cluster_settings *c)
 	return steal_ptr(&j);
 }
 
-static int
-no_rule(const struct cluster_settings *c, struct err *e)
+int
+rule_not_running(const struct cluster_settings *c, struct err *e)
 {
 	(void)err_set(e, ERR_NOT_FOUND,
 	    "pgkurad does not attend to the roles of cluster \"%s\"", c->name);
@@ -407,7 +414,7 @@ wait_for_order(const struct settings *s, const struct cluster_settings *c,
 	int rc = 0;
 
 	while (rc == 0) {
-		AUTO_JSON json_t *j = rule_shown(s, c);
+		AUTO_JSON json_t *j = rule_ask_shown(s, c, NULL);
 		const char *doing = json_get_str(j, "doing");
 
 		if (child_check_stop(e) == -1)
@@ -430,23 +437,60 @@ wait_for_order(const struct settings *s, const struct cluster_settings *c,
 	return rc == 1 ? 0 : -1;
 }
 
+/* A member that we do not know may have said what the order is not to do. */
+json_t *
+rule_order_copy(json_t *order, struct err *e)
+{
+	AUTO_JSON json_t *copy = json_object();
+	const char *key, *word;
+	char to[RECORD_NAME_BYTES];
+	json_t *value;
+	int64_t us;
+	bool is;
+	int rc = 0;
+
+	if (json_need_str(order, "order", &word, e) == -1)
+		return NULL;
+	if (kind_of(word) == RULE_ORDER_NONE) {
+		(void)err_set(e, ERR_USAGE, "there is no order \"%s\"", word);
+		return NULL;
+	}
+	json_object_foreach(order, key, value)
+	{
+		if (strcmp(key, "id") == 0 || strcmp(key, "by") == 0)
+			continue;
+		if (strcmp(key, "to") == 0)
+			rc = json_need_text(order, key, to, sizeof(to), e);
+		else if (strcmp(key, "allow_loss_us") == 0)
+			rc = json_need_i64(order, key, &us, e);
+		else if (strcmp(key, "force") == 0 || strcmp(key, "named") == 0)
+			rc = json_need_bool(order, key, &is, e);
+		else if (strcmp(key, "order") != 0)
+			rc = err_set(e, ERR_USAGE,
+			    "an order does not take \"%.40s\"", key);
+		if (rc == -1)
+			return NULL;
+		(void)json_object_set(copy, key, value);
+	}
+	return steal_ptr(&copy);
+}
+
 int
-rule_put_order(const struct settings *s, const struct cluster_settings *c,
-    json_t *order, char id[RULE_ORDER_ID_BYTES], struct err *e)
+rule_order_publish(const struct settings *s, const struct cluster_settings *c,
+    json_t *order, const char *by, char id[RULE_ORDER_ID_BYTES], struct err *e)
 {
 	AUTO_FREE char *path = rule_path(s, c, "order");
 	AUTO_JSON json_t *shown = rule_shown(s, c);
 	AUTO_BUF struct buf text = BUF_INIT;
-	AUTO_FREE char *who = who_orders();
 	mode_t mask;
 	int rc;
 
 	if (shown == NULL)
-		return no_rule(c, e);
+		return rule_not_running(c, e);
 	(void)snprintf(id, RULE_ORDER_ID_BYTES, "%lld-%ld",
 	    (long long)clock_now_us(), (long)getpid());
 	json_set_str(order, "id", id);
-	json_set_str(order, "by", who);
+	json_set_str(order, "by", by);
 	json_write(order, &text);
 	/* Root gives orders too, whose files pgkurad reads as its own user; others do
 	 * not come into the folder. */
@@ -455,6 +499,23 @@ rule_put_order(const struct settings *s, const struct cluster_settings *c,
 	    AT_FDCWD, path, text.data, text.len, 0644, FILE_REPLACE, e);
 	(void)umask(mask);
 	return rc;
+}
+
+int
+rule_put_order(const struct settings *s, const struct cluster_settings *c,
+    json_t *order, char id[RULE_ORDER_ID_BYTES], struct err *e)
+{
+	AUTO_FREE char *who = who_orders();
+	struct err own = ERR_INIT;
+
+	if (rule_ask_needed(s, c))
+		return rule_ask_order(s, c, order, id, e);
+	if (rule_order_publish(s, c, order, who, id, &own) == 0)
+		return 0;
+	if (own.sys_errno == EACCES || own.sys_errno == EPERM)
+		return rule_ask_order(s, c, order, id, e);
+	*e = own;
+	return -1;
 }
 
 int

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "daemon/control_right.h"
 #include "daemon/control_server.h"
 #include "daemon/message.h"
 #include "jobs/control.h"
@@ -42,9 +43,10 @@ __wrap_clock_boot_us(void)
 }
 
 static int
-answer(void *arg, const char *name, const json_t *request, bool is_owner,
-    json_t *reply, struct err *e)
+answer(void *arg, const char *name, const json_t *request,
+    struct control_peer *peer, json_t *reply, struct err *e)
 {
+	bool is_owner = (peer->rights & CONTROL_RIGHT_OWNER) != 0;
 	AUTO_FREE char *large = NULL;
 
 	(void)arg;
@@ -69,6 +71,8 @@ answer(void *arg, const char *name, const json_t *request, bool is_owner,
 	return err_hint(e, "Do not.");
 }
 
+static const char *observers; /* observe_group */
+
 /* Serve until killed; tells by ready_fd that it listens. */
 static _Noreturn void
 serve(const char *group, int ready_fd)
@@ -78,6 +82,8 @@ serve(const char *group, int ready_fd)
 	struct control_server *c;
 
 	settings.socket_group = group == NULL ? NULL : mem_strdup(group);
+	settings.observe_group =
+	    observers == NULL ? NULL : mem_strdup(observers);
 	c = control_server_new(&settings, answer, NULL, &e);
 	if (c == NULL) {
 		(void)fprintf(stderr, "# %s\n", e.text);
@@ -321,6 +327,67 @@ check_users(void)
 	server_kill(pid);
 }
 
+/* Members connect until they are turned away, and stay. */
+static pid_t
+crowd_as(gid_t gid)
+{
+	int ready[2], i;
+	pid_t pid;
+	char byte;
+
+	if (pipe(ready) == -1 || (pid = fork()) == -1)
+		tap_bail("could not start a crowd");
+	if (pid == 0) {
+		if (setgroups(1, &gid) == -1 || setgid(NOBODY) == -1 ||
+		    setuid(NOBODY) == -1)
+			_exit(99);
+		for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
+			(void)raw_connect();
+		(void)close(ready[1]);
+		for (;;)
+			(void)pause();
+	}
+	(void)close(ready[1]);
+	(void)!read(ready[0], &byte, 1);
+	(void)close(ready[0]);
+	return pid;
+}
+
+/* A group that the mode of the socket cannot say. */
+static void
+check_roles(void)
+{
+	AUTO_FREE char *path = control_path(&settings);
+	struct group *g = getgrnam("games");
+	gid_t games = g == NULL ? 0 : g->gr_gid;
+	struct stat st;
+	struct err e;
+	pid_t pid, crowd;
+	json_t *reply;
+
+	g = getgrnam("daemon");
+	if (getuid() != 0 || games == 0 || g == NULL) {
+		tap_skip("other users need root");
+		return;
+	}
+	observers = "games";
+	pid = server_start("daemon");
+	tap_ok(stat(path, &st) == 0 && (st.st_mode & 0777) == 0666,
+	    "everybody can connect");
+	tap_ok(as_user(NOBODY, games) == ERR_NONE, "members are answered");
+	tap_ok(as_user(NOBODY, g->gr_gid) == ERR_NONE,
+	    "those of socket_group, too");
+	tap_ok(as_user(NOBODY, NOBODY) == ERR_REFUSED,
+	    "a stranger is told that he may not");
+	crowd = crowd_as(games);
+	reply = ask("echo", &e);
+	tap_ok(reply != NULL, "however many come, the owner has a place");
+	json_decref(reply);
+	server_kill(crowd);
+	server_kill(pid);
+	observers = NULL;
+}
+
 static void
 check_group(void)
 {
@@ -332,6 +399,11 @@ check_group(void)
 	tap_ok(control_server_new(&s, answer, NULL, &e) == NULL &&
 		e.kind == ERR_USAGE,
 	    "a group that is not there: %s", e.text);
+	s.socket_group = NULL;
+	s.failover_group = group;
+	tap_ok(control_server_new(&s, answer, NULL, &e) == NULL &&
+		e.kind == ERR_USAGE,
+	    "nor is that of a role: %s", e.text);
 }
 
 int
@@ -347,6 +419,7 @@ main(void)
 	check_bad_requests();
 	check_crowd();
 	check_users();
+	check_roles();
 	check_group();
 	(void)file_rmtree_at(AT_FDCWD, folder, &e);
 	return tap_done();
