@@ -206,8 +206,10 @@ look_at_server(struct follow *f, struct follow_view *v)
 	if (reach(f, v->pid, &v->err) == 0 && ask(f, v, &v->err) == 0)
 		return;
 	v->replayed_lsn = at_least;
-	/* It runs; only we cannot see it. */
-	if (v->err.kind != ERR_TRANSIENT && v->state == FOLLOW_STARTING)
+	/* It runs; only we cannot see it.  One that has just begun has not written
+	 * yet where it listens: that is not found. */
+	if (v->err.kind != ERR_TRANSIENT && v->err.kind != ERR_NOT_FOUND &&
+	    v->state == FOLLOW_STARTING)
 		v->state = FOLLOW_RUNNING;
 }
 
