@@ -96,8 +96,8 @@ role_print(const json_t *shown)
 		    role_is(shown, "writable") ? ", takes writes" : "");
 	}
 	if (role_str(shown, "promotion_error")[0] != '\0')
-		(void)printf(
-		    "  nothing takes writes: the promotion fails: %s\n",
+		(void)printf("  %sthe promotion fails: %s\n",
+		    role_is(shown, "writable") ? "" : "nothing takes writes: ",
 		    role_str(shown, "promotion_error"));
 	if (json_object_get(shown, "hold_left_us") != NULL)
 		(void)printf("  automatic failover in %s\n",

@@ -220,8 +220,11 @@ judge_role(struct alarms *a, const struct cluster_view *c)
 
 	if (fails != NULL) {
 		(void)snprintf(text, sizeof(text),
-		    "this site is the primary, and nothing takes writes: the "
-		    "promotion fails, and is tried again: %s",
+		    "this site is the primary, and %s: the promotion fails, "
+		    "and is tried again: %s",
+		    json_is_true(json_object_get(rule, "writable"))
+			? "takes writes"
+			: "nothing takes writes",
 		    fails);
 		alarm_raise(a, ALARM_ROLE, c->name, text);
 		return;

@@ -43,15 +43,7 @@ $r->wait_there;
 # ---- the server stops after the rule has died ----
 
 my $pid = $r->now('tokyo', 'pid');
-my $checkpointer = $r->primary->psql(
-	'SELECT pid FROM pg_stat_activity WHERE backend_type = \'checkpointer\'');
-kill('STOP', $checkpointer);
-my $switchover = Kura::spawn(Kura::as_user('env', 'PGKURA_CONF=' . $tokyo->conf,
-	Kura::program('pgkura'), 'switchover', 'main', '--to=osaka', '--yes'));
-$r->wait_for('a server that is stopping', sub {
-	my ($status) = $r->primary->psql_try('SELECT 1');
-	return $status != 0 && ($r->now('tokyo', 'handover') // '') eq 'announced';
-});
+my ($switchover, $checkpointer) = $r->switchover_hangs;
 kill('KILL', $pid);
 wait_anew($pid);
 $r->told('tokyo', qr/switchover_aborted: the other site is silent/,

@@ -16,7 +16,7 @@ plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
 my $dir = Kura::tempdir();
 
 Kura::write_file("$dir/hook",
-	"#!/bin/sh\ntest -e $dir/works || { echo no address; exit 1; }\n");
+	"#!/bin/sh\ntest -e $dir/\$PGKURA_HOOK || { echo no address; exit 1; }\n");
 chmod(0755, "$dir/hook");
 my $r = Kura::Roles->new(major => $major,
 	osaka => { promote_hook => "$dir/hook" });
@@ -41,8 +41,16 @@ $r->wait_for('an alarm', sub { (role_alarm() // '') =~ /promotion/ });
 like(role_alarm(), qr/nothing takes writes: .*no address/,
 	'a primary that is not promoted is an alarm, with the reason');
 ok(!$r->writes('osaka'), '(nothing is)');
-Kura::write_file("$dir/works", '');
+Kura::write_file("$dir/before", '');
 $r->wait_server('osaka');
+$r->wait_for('another word', sub {
+	(role_alarm() // '') =~ /hook after/;
+});
+like(role_alarm(), qr/and takes writes: .*no address/,
+	'one that takes writes, but is not at its end, is another');
+like(($osaka->pgkura('role', 'main'))[1], qr/^  the promotion fails: .*no address/m,
+	'"role" says so too');
+Kura::write_file("$dir/after", '');
 $r->wait_for('the end of the alarm', sub {
 	(role_alarm() // '') !~ /promotion/;
 });

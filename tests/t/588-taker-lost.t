@@ -23,15 +23,7 @@ $r->insert($r->primary) for 1 .. 3;
 $r->wait_there;
 
 # The taker hangs while the giver's server stops.
-my $checkpointer = $r->primary->psql(
-	'SELECT pid FROM pg_stat_activity WHERE backend_type = \'checkpointer\'');
-kill('STOP', $checkpointer);
-my $switchover = Kura::spawn(Kura::as_user('env', 'PGKURA_CONF=' . $tokyo->conf,
-	Kura::program('pgkura'), 'switchover', 'main', '--to=osaka', '--yes'));
-$r->wait_for('a server that is stopping', sub {
-	my ($status) = $r->primary->psql_try('SELECT 1');
-	return $status != 0 && ($r->now('tokyo', 'handover') // '') eq 'announced';
-});
+my ($switchover, $checkpointer) = $r->switchover_hangs;
 my $taker = $r->now('osaka', 'pid');
 kill('STOP', $taker);
 kill('CONT', $checkpointer);

@@ -39,17 +39,24 @@ exchange(struct node *a, struct node *b, const char *what)
 	    "%s: nothing is kept", what);
 }
 
+/* Each dials the other, or is dialled only. */
+static void
+begin(struct node *a, struct node *b, bool a_dials, bool b_dials)
+{
+	node_init(a, "east", "west");
+	node_init(b, "west", "east");
+	node_knows(a, b, a_dials ? b->port : 0);
+	node_knows(b, a, b_dials ? a->port : 0);
+	node_start(a);
+	node_start(b);
+}
+
 static void
 check_who_dials(bool first, bool second, const char *what)
 {
 	struct node a, b;
 
-	node_init(&a, "east", "west");
-	node_init(&b, "west", "east");
-	node_knows(&a, &b, first ? b.port : 0);
-	node_knows(&b, &a, second ? a.port : 0);
-	node_start(&a);
-	node_start(&b);
+	begin(&a, &b, first, second);
 	exchange(&a, &b, what);
 	tap_u64(node_state(&a).lanes_lost + node_state(&b).lanes_lost, 0,
 	    "%s: no lane broke", what);
@@ -63,12 +70,7 @@ check_more(void)
 {
 	struct node a, b;
 
-	node_init(&a, "east", "west");
-	node_init(&b, "west", "east");
-	node_knows(&a, &b, b.port);
-	node_knows(&b, &a, 0);
-	node_start(&a);
-	node_start(&b);
+	begin(&a, &b, true, false);
 	tap_ok(NODE_WAIT(node_state(&a).paths[0].lanes == 4 &&
 		   node_state(&b).paths[0].lanes == 4),
 	    "two sites have nothing to send");
@@ -89,12 +91,7 @@ check_restart(void)
 {
 	struct node a, b;
 
-	node_init(&a, "east", "west");
-	node_init(&b, "west", "east");
-	node_knows(&a, &b, b.port);
-	node_knows(&b, &a, 0);
-	node_start(&a);
-	node_start(&b);
+	begin(&a, &b, true, false);
 	exchange(&a, &b, "before a restart");
 
 	node_stop(&b);

@@ -28,6 +28,9 @@ package Kura::Roles;
 #	$r->processes('tokyo')	of pgkurad and all that it has started, but not of
 #				these, nor of the server
 #	$r->events('osaka')	what its daemon has logged
+#	my ($switchover, $pid) = $r->switchover_hangs	from tokyo: a Kura::Process,
+#				and a process of the server that is to be continued
+#				(SIGCONT) for it to stop
 #	$r->next_is('osaka', COMMAND, NAME)	one check: it is the one to type, soon
 #	$r->told('osaka', RE, NAME)	one check: it logs what RE matches
 
@@ -280,6 +283,23 @@ sub status
 	my ($status, $out) = $self->site($name)->pgkura('status', '--json');
 
 	return JSON::PP::decode_json($out);
+}
+
+sub switchover_hangs
+{
+	my ($self) = @_;
+	my $checkpointer = $self->primary->psql('SELECT pid FROM pg_stat_activity'
+		. ' WHERE backend_type = \'checkpointer\'');
+
+	kill('STOP', $checkpointer);
+	my $switchover = Kura::spawn($self->site('tokyo')->words('switchover',
+		'main', '--to=osaka', '--yes'));
+	$self->wait_for('a server that is stopping', sub {
+		my ($status) = $self->primary->psql_try('SELECT 1');
+		return $status != 0
+		    && ($self->now('tokyo', 'handover') // '') eq 'announced';
+	});
+	return ($switchover, $checkpointer);
 }
 
 sub next_is
