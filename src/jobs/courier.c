@@ -11,7 +11,6 @@
  * are.
  */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -25,11 +24,11 @@
 #include "base/show.h"
 #include "conf/list.h"
 #include "jobs/courier_int.h"
+#include "jobs/courier_journals.h"
 #include "jobs/courier_rule.h"
 #include "jobs/heal.h"
 #include "jobs/jobs.h"
 #include "jobs/pace.h"
-#include "jobs/remote_ack.h"
 #include "link/handover.h"
 #include "link/keys.h"
 
@@ -38,11 +37,8 @@
 #define STATUS_US    CLOCK_SECOND_US
 #define PATHS_US     (CLOCK_SECOND_US / 5)
 #define MESSAGE_NAME 24
-#define JOURNALS_MAX 512
 /* Bytes of messages that the peer has not taken. */
-#define UNSENT_MAX ((size_t)64 << 20)
-/* Openings at once, besides one a cluster; then one a second. */
-#define OPENS_MAX      64
+#define UNSENT_MAX     ((size_t)64 << 20)
 #define COMPLAINTS_MAX 20 /* a minute */
 #define SHIP_AGAIN_US  (5 * CLOCK_SECOND_US)
 /* Of so many chunks in a row one gives way to what heals the other site. */
@@ -56,20 +52,17 @@ struct courier {
 	struct sign_key *key;
 	struct allowance *room;
 	bool session;
-	struct ship **ships; /* by cluster of the settings; NULL none */
-	struct accept **accepts;
-	size_t accept_count;
+	struct journals *journals;
 	struct asker *asker; /* of a session */
 	struct giver *giver;
+	unsigned int others; /* chunks in a row that heal nothing */
 	uint64_t bodies;
 	struct courier_rule *rules;
 	int handover_fd, tick_ms;
 	char *status_path;
 	int64_t status_us, ship_us, paths_us;
 	struct pace sent_pace, received_pace; /* bytes on the lanes */
-	double opens;			      /* that the peer may still do */
-	int64_t opens_us;
-	unsigned int complaints; /* in the minute since */
+	unsigned int complaints;	      /* in the minute since */
 	int64_t complaints_us;
 	struct err err; /* of the peer's doing: no reason to go on */
 };
@@ -178,33 +171,6 @@ courier_skew_us(const struct courier *c)
 
 /* ---- sessions ---- */
 
-/* Clusters that have something to send by now. */
-static void
-begin_ships(struct courier *c)
-{
-	struct err e = ERR_INIT;
-	size_t i;
-
-	c->ship_us = clock_boot_us();
-	for (i = 0; i < c->settings->cluster_count; i++) {
-		const struct cluster_settings *cl = &c->settings->clusters[i];
-
-		if (c->ships[i] != NULL ||
-		    !list_has(cl->replicate_to, c->peer->name))
-			continue;
-		c->ships[i] = ship_new(c, i, cl, &e);
-		if (c->ships[i] == NULL) {
-			if (e.kind != ERR_NOT_FOUND)
-				log_error("ship_failed", &e);
-			err_clear(&e);
-		} else if (ship_open(c->ships[i], &e) == -1) {
-			log_error("ship_failed", &e);
-			err_clear(&e);
-			ship_free(steal_ptr(&c->ships[i]));
-		}
-	}
-}
-
 static void
 on_up(void *arg, uint32_t version)
 {
@@ -214,22 +180,17 @@ on_up(void *arg, uint32_t version)
 	c->session = true;
 	c->asker = asker_new(c);
 	c->giver = giver_new(c);
+	c->ship_us = clock_boot_us();
 	(void)snprintf(number, sizeof(number), "%u", version);
 	log_event(LOG_LEVEL_INFO, "link_up", "the other site answers", "peer",
 	    c->peer->name, "version", number, NULL);
-	begin_ships(c);
+	journals_begin(c->journals);
 }
 
 static void
 end_all(struct courier *c)
 {
-	size_t i;
-
-	for (i = 0; i < c->settings->cluster_count; i++)
-		ship_free(steal_ptr(&c->ships[i]));
-	for (i = 0; i < c->accept_count; i++)
-		accept_free(c->accepts[i]);
-	c->accept_count = 0;
+	journals_end(c->journals);
 	asker_free(steal_ptr(&c->asker));
 	giver_free(steal_ptr(&c->giver));
 }
@@ -248,81 +209,6 @@ on_down(void *arg)
 
 /* ---- messages ---- */
 
-static struct accept *
-find_accept(const struct courier *c, uint64_t journal)
-{
-	size_t i;
-
-	for (i = 0; i < c->accept_count; i++)
-		if (accept_journal(c->accepts[i]) == journal)
-			return c->accepts[i];
-	return NULL;
-}
-
-/* Of one cluster there is one: two would write to the same places. */
-static void
-drop_accepts(struct courier *c, uint64_t journal, const char *cluster)
-{
-	size_t i;
-
-	for (i = c->accept_count; i-- > 0;) {
-		struct accept *a = c->accepts[i];
-
-		if (accept_journal(a) != journal &&
-		    strcmp(accept_cluster(a), cluster) != 0)
-			continue;
-		accept_free(a);
-		c->accepts[i] = c->accepts[--c->accept_count];
-	}
-}
-
-/* Each opening reads folders and begins a thread: not without end. */
-static bool
-may_open(struct courier *c)
-{
-	double most = OPENS_MAX + (double)c->settings->cluster_count;
-	int64_t now_us = clock_boot_us();
-
-	c->opens += (double)(now_us - c->opens_us) / (double)CLOCK_SECOND_US;
-	c->opens_us = now_us;
-	if (c->opens > most)
-		c->opens = most;
-	if (c->opens < 1) {
-		(void)err_set(&c->err, ERR_TRANSIENT,
-		    "site \"%s\" opens clusters again and again",
-		    c->peer->name);
-		return false;
-	}
-	c->opens--;
-	return true;
-}
-
-static void
-open_accept(struct courier *c, uint64_t journal, const json_t *m)
-{
-	struct err e = ERR_INIT;
-	struct accept *a;
-
-	const char *cluster = json_string_value(json_object_get(m, "cluster"));
-
-	if (!may_open(c))
-		return;
-	drop_accepts(c, journal, cluster == NULL ? "" : cluster);
-	if (c->accept_count >= JOURNALS_MAX)
-		return;
-	a = accept_new(c, journal, m, &e);
-	if (a == NULL) {
-		courier_complain(c, "accept_refused",
-		    cluster != NULL && cluster_name_valid(cluster) ? cluster
-								   : "",
-		    &e);
-		return;
-	}
-	c->accepts = mem_rearray(
-	    c->accepts, c->accept_count + 1, sizeof(struct accept *));
-	c->accepts[c->accept_count++] = a;
-}
-
 static void
 on_message(void *arg, const uint8_t *data, size_t len)
 {
@@ -330,9 +216,7 @@ on_message(void *arg, const uint8_t *data, size_t len)
 	struct err e = ERR_INIT;
 	AUTO_JSON json_t *m = json_parse(data, len, "message", &e);
 	char what[MESSAGE_NAME];
-	struct accept *a;
-	uint64_t journal, lsn;
-	uint32_t timeline;
+	uint64_t journal;
 
 	if (m == NULL || json_need_text(m, "m", what, sizeof(what), &e) == -1 ||
 	    json_need_u64(m, "j", &journal, &e) == -1) {
@@ -344,7 +228,8 @@ on_message(void *arg, const uint8_t *data, size_t len)
 		return;
 	}
 	if (strcmp(what, "open") == 0) {
-		open_accept(c, journal, m);
+		if (journals_open(c->journals, journal, m, &e) == -1)
+			c->err = e;
 		return;
 	}
 	if (c->session && journal == HEAL_JOURNAL) {
@@ -352,55 +237,35 @@ on_message(void *arg, const uint8_t *data, size_t len)
 			(void)giver_message(c->giver, what, m);
 		return;
 	}
-	a = find_accept(c, journal);
-	if (a != NULL && accept_message(a, what, m))
-		return;
-	if (journal >= c->settings->cluster_count || c->ships[journal] == NULL)
-		return;
-	(void)ship_message(c->ships[journal], what, m);
-	if (strcmp(what, "taken") == 0) {
-		ship_committed(c->ships[journal], &timeline, &lsn);
-		remote_ack_tell(c->settings, &c->settings->clusters[journal],
-		    timeline, lsn);
-	}
+	journals_message(c->journals, journal, what, m);
 }
 
 static int
 on_chunk(void *arg, const struct link_chunk *chunk, struct err *e)
 {
 	struct courier *c = arg;
-	struct accept *a = find_accept(c, chunk->stream >> BODY_JOURNAL_SHIFT);
+	uint64_t journal = chunk->stream >> BODY_JOURNAL_SHIFT;
 
-	if (chunk->stream >> BODY_JOURNAL_SHIFT == HEAL_JOURNAL)
+	if (journal == HEAL_JOURNAL)
 		return c->asker == NULL || asker_chunk(c->asker, chunk, e) != -1
 		    ? 0
 		    : -1;
-	return a == NULL ? 0 : accept_chunk(a, chunk, e);
+	return journals_chunk(c->journals, journal, chunk, e);
 }
 
 static bool
 on_next_chunk(void *arg, struct link_chunk *chunk)
 {
 	struct courier *c = arg;
-	size_t i, n = c->settings->cluster_count;
-	static size_t turn;
-	static unsigned int others; /* in a row */
 
-	if (others >= HEAL_TURNS && c->giver != NULL &&
+	if (c->others >= HEAL_TURNS && c->giver != NULL &&
 	    giver_next_chunk(c->giver, chunk)) {
-		others = 0;
+		c->others = 0;
 		return true;
 	}
-	others++;
-	for (i = 0; i < n; i++) {
-		struct ship *s = c->ships[(turn + i) % n];
-
-		if (s != NULL && ship_next_chunk(s, chunk)) {
-			turn = (turn + i + 1) % n;
-			return true;
-		}
-	}
-	return c->giver != NULL && giver_next_chunk(c->giver, chunk);
+	c->others++;
+	return journals_next_chunk(c->journals, chunk) ||
+	    (c->giver != NULL && giver_next_chunk(c->giver, chunk));
 }
 
 static void
@@ -441,9 +306,8 @@ send_of_rule(void *arg, json_t *m)
 static json_t *
 status_of(struct courier *c)
 {
-	json_t *out = json_object(), *list = json_array(), *one;
+	json_t *out = json_object(), *heal;
 	struct link_state st;
-	size_t i;
 
 	link_get_state(c->link, &st);
 	json_set_u64(out, "version", 1);
@@ -456,25 +320,12 @@ status_of(struct courier *c)
 	json_set_u64(out, "sent_bytes_per_s", pace_per_s(&c->sent_pace));
 	json_set_u64(
 	    out, "received_bytes_per_s", pace_per_s(&c->received_pace));
-	for (i = 0; i < c->settings->cluster_count; i++)
-		if (c->ships[i] != NULL) {
-			one = json_object();
-			ship_status(c->ships[i], one);
-			(void)json_array_append_new(list, one);
-		}
-	(void)json_object_set_new(out, "ships", list);
-	list = json_array();
-	for (i = 0; i < c->accept_count; i++) {
-		one = json_object();
-		accept_status(c->accepts[i], one);
-		(void)json_array_append_new(list, one);
-	}
-	(void)json_object_set_new(out, "accepts", list);
+	journals_status(c->journals, out);
 	if (c->asker != NULL) {
-		one = json_object();
-		asker_status(c->asker, one);
-		giver_status(c->giver, one);
-		(void)json_object_set_new(out, "heal", one);
+		heal = json_object();
+		asker_status(c->asker, heal);
+		giver_status(c->giver, heal);
+		(void)json_object_set_new(out, "heal", heal);
 	}
 	return out;
 }
@@ -489,36 +340,13 @@ show_status(struct courier *c)
 
 /* ---- the loop ---- */
 
-/* A receiver that has just begun knows nothing yet. */
-static void
-tell_receivers(const struct courier *c)
-{
-	uint32_t timeline;
-	uint64_t lsn;
-	size_t i;
-
-	for (i = 0; i < c->settings->cluster_count; i++) {
-		if (c->ships[i] == NULL)
-			continue;
-		ship_committed(c->ships[i], &timeline, &lsn);
-		if (timeline != 0)
-			remote_ack_tell(c->settings, &c->settings->clusters[i],
-			    timeline, lsn);
-	}
-}
-
 static void
 tick(struct courier *c)
 {
 	int64_t now_us = clock_boot_us();
-	bool more = false;
-	size_t i;
+	struct link_state st;
+	bool more = journals_tick(c->journals, now_us);
 
-	for (i = 0; i < c->accept_count; i++)
-		accept_tick(c->accepts[i], now_us);
-	for (i = 0; c->session && i < c->settings->cluster_count; i++)
-		if (c->ships[i] != NULL && ship_tick(c->ships[i], now_us))
-			more = true;
 	if (c->session) {
 		asker_tick(c->asker, now_us);
 		if (giver_tick(c->giver, now_us))
@@ -526,21 +354,20 @@ tick(struct courier *c)
 	}
 	if (more)
 		link_more(c->link);
-	if (c->session && now_us - c->ship_us >= SHIP_AGAIN_US)
-		begin_ships(c);
+	if (c->session && now_us - c->ship_us >= SHIP_AGAIN_US) {
+		c->ship_us = now_us;
+		journals_begin(c->journals);
+	}
 	if (now_us - c->paths_us >= PATHS_US) {
-		struct link_state st;
-
 		c->paths_us = now_us;
 		link_get_state(c->link, &st);
 		courier_rule_paths(c->rules, &st);
-		for (i = 0; !courier_is_reached(&st) && i < c->accept_count;
-		     i++)
-			accept_silence(c->accepts[i]);
+		if (!courier_is_reached(&st))
+			journals_silence(c->journals);
 	}
 	if (now_us - c->status_us >= STATUS_US) {
 		c->status_us = now_us;
-		tell_receivers(c);
+		journals_tell_receivers(c->journals);
 		show_status(c);
 		link_set_max_rate(
 		    c->link, settings_peer_rate(c->peer, clock_now_us()));
@@ -655,7 +482,7 @@ courier_run(
 	for (i = 0; i < s->cluster_count; i++)
 		if (s->clusters[i].wal_ack == WAL_ACK_REMOTE)
 			c.tick_ms = AWAITED_MS;
-	c.ships = mem_zarray(s->cluster_count + 1, sizeof(struct ship *));
+	c.journals = journals_new(&c);
 	if (open_all(&c, e) == 0)
 		rc = run(&c, e);
 	end_all(&c);
@@ -669,8 +496,7 @@ courier_run(
 	if (c.status_path != NULL)
 		(void)unlink(c.status_path);
 	free(c.status_path);
-	free(c.accepts);
-	free(c.ships);
+	journals_free(c.journals);
 	if (rc == -1 && e->kind == ERR_CANCELED) {
 		err_clear(e);
 		return 0;

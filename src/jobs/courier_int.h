@@ -5,6 +5,7 @@
  * courier_int: what the files of the courier share.
  *
  *	courier.c	 the process: link, messages to and fro, its status file
+ *	courier_journals.c  its ships and accepts
  *	ship.c		 one cluster to the peer: what it lacks
  *	ship_objects.c	   packs, backups and what else is written once
  *	ship_wal.c	   WAL, up to the last byte
