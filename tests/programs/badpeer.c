@@ -880,6 +880,7 @@ forge_segment(struct bad *b, const char *name, struct buf *out)
 	char key[STORE_KEY_BYTES], scratch[STORE_KEY_BYTES];
 	struct err e = ERR_INIT;
 	uint8_t *plain;
+	uint64_t at;
 	bool existed;
 
 	s = walstored_open(
@@ -893,8 +894,13 @@ forge_segment(struct bad *b, const char *name, struct buf *out)
 	(void)store_remove(repo_store(b->repo), scratch, NULL);
 	if (walstored_read(s, 0, h.plain_bytes, plain, &e) == 0 &&
 	    walstored_index(s, &x, &e) == 0) {
-		/* Of the first record: far behind nothing may follow. */
-		plain[50] ^= 1;
+		/* Of the first record that begins there: behind the last there
+		 * may be nothing, and the end of one from the segment before
+		 * tells only when that is whole. */
+		at = x.summary.first_record_lsn == LSN_NONE
+		    ? 50
+		    : x.summary.first_record_lsn - h.start_lsn + 8;
+		plain[at] ^= 1;
 		if (wal_storer_put(w, &b->lineage, scratch, &h, plain, 1, &x,
 			&existed, &e) == 0)
 			(void)store_get(repo_store(b->repo), scratch,
