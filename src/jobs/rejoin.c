@@ -22,9 +22,23 @@ struct rejoin {
 	struct control control;
 	struct timeline_history history; /* of the newest timeline */
 	struct timeline_history own;	 /* of the directory's */
+	bool begun; /* by an attempt before this one, which was interrupted */
 };
 
 /* ---- what is there ---- */
+
+/* The rewind begins when all that may be salvaged is, and takes pg_control away
+ * first: then there is nothing to compare any more. */
+static int
+look_whether_begun(struct rejoin *j, struct err *e)
+{
+	struct follow_view v;
+
+	if (follow_look_state(j->settings, j->cluster, &v, e) == -1)
+		return -1;
+	j->begun = v.state == FOLLOW_UNFINISHED;
+	return 0;
+}
 
 static int
 look(struct rejoin *j, struct err *e)
@@ -39,14 +53,15 @@ look(struct rejoin *j, struct err *e)
 		    e, ERR_REFUSED, "a server is running on \"%s\"", pgdata);
 		return err_hint(e, "Stop it first.");
 	}
-	if (control_read(&j->control, pgdata, e) == -1)
+	if (!j->begun && control_read(&j->control, pgdata, e) == -1)
 		return -1;
 	j->repo = repo_open(
 	    j->settings->repository, j->settings->state_dir, false, e);
 	if (j->repo == NULL ||
 	    lineage_open(j->repo, j->cluster->name, NULL, &j->lineage, e) == -1)
 		return -1;
-	if (j->control.system_id == j->lineage.facts.system_id)
+	/* Of one without pg_control the restore sees to that. */
+	if (j->begun || j->control.system_id == j->lineage.facts.system_id)
 		return 0;
 	return err_set(e, ERR_CONFLICT,
 	    "\"%s\" belongs to another cluster: system identifier %" PRIu64
@@ -189,6 +204,8 @@ compare(struct rejoin *j, struct err *e)
 {
 	struct rejoin_result *r = j->result;
 
+	if (j->begun)
+		return wal_newest_timeline(&j->lineage, &r->timeline, e);
 	if (find_own(j, e) == -1 ||
 	    wal_newest_timeline(&j->lineage, &r->timeline, e) == -1 ||
 	    wal_read_history(&j->lineage, r->timeline, &j->history, NULL, e) ==
@@ -244,8 +261,8 @@ go_back(struct rejoin *j, struct err *e)
 	struct follow_build how = { .delta = true, .no_salvage = true };
 	struct restore_result r;
 
-	how.convert =
-	    can_convert(j) && !(j->options != NULL && j->options->rewind);
+	how.convert = !j->begun && can_convert(j) &&
+	    !(j->options != NULL && j->options->rewind);
 	if (follow_build(j->settings, j->cluster, &how, &r, e) == -1)
 		return -1;
 	j->result->rewound = !how.convert;
@@ -298,9 +315,11 @@ rejoin_run(const struct settings *s, const struct cluster_settings *c,
 		if (lock == -1)
 			return -1;
 	}
-	if (look(&j, e) == -1 || (!plan_only && salvage(&j, e) == -1) ||
+	if (look_whether_begun(&j, e) == -1 || look(&j, e) == -1 ||
+	    (!plan_only && !j.begun && salvage(&j, e) == -1) ||
 	    compare(&j, e) == -1)
 		return -1;
+	result->completed = j.begun;
 	if (plan_only)
 		return 0;
 	tell_diverged(&j);

@@ -19,7 +19,8 @@
  *	convert		when it has not (a switchover): settings alone
  *
  * Interrupted, it is run again.  Once the rewind has begun, the duty that keeps
- * the standby completes it.
+ * the standby completes it, as does another run of this: then there is nothing to
+ * compare any more, and what was to be salvaged is.
  */
 
 #include <stdbool.h>
@@ -44,6 +45,7 @@ struct rejoin_result {
 	uint64_t diverged_bytes;   /* of WAL behind fork_lsn ... */
 	uint64_t diverged_commits; /* ... and transactions in it */
 	bool rewound;		   /* else converted */
+	bool completed; /* a rewind that had begun: the fork is not known */
 	uint64_t kept_blocks, written_blocks;
 	char salvaged[64]; /* WAL taken over; "" none */
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/size.h"
 #include "jobs/follow.h"
@@ -79,6 +80,14 @@ tell_rejoined(const struct rejoin_result *r, char result[300])
 {
 	char fork[LSN_TEXT_BYTES], size[SIZE_TEXT_BYTES];
 
+	if (r->completed) {
+		(void)snprintf(result, 300,
+		    "rewound to timeline %" PRIu32
+		    ", as an attempt before had begun; %" PRIu64
+		    " blocks written, %" PRIu64 " kept",
+		    r->timeline, r->written_blocks, r->kept_blocks);
+		return;
+	}
 	(void)snprintf(result, 300,
 	    "%s timeline %" PRIu32 " from %s; %s and %" PRIu64
 	    " transactions gave way; %" PRIu64 " blocks written, %" PRIu64
@@ -109,6 +118,29 @@ salvage(const struct settings *s, const struct cluster_settings *c,
 	return 0;
 }
 
+/* A rewind that was interrupted: the duty that keeps the standby may be completing
+ * it just now.  *v is how it is in the end. */
+static int
+wait_for_other(const struct settings *s, const struct cluster_settings *c,
+    void (*say)(void *arg, const char *line), void *arg, struct follow_view *v,
+    struct err *e)
+{
+	int holder;
+
+	for (;;) {
+		holder =
+		    cluster_lock_holder(s->state_dir, c->name, "promote", e);
+		if (holder == -1 || follow_look_state(s, c, v, e) == -1)
+			return -1;
+		if (v->state != FOLLOW_UNFINISHED || holder == 0)
+			return 0;
+		say(arg, "an attempt before is being completed");
+		if (child_check_stop(e) == -1)
+			return -1;
+		clock_sleep_us(CLOCK_SECOND_US / 10);
+	}
+}
+
 int
 rule_work_rejoin(const struct settings *s, const struct cluster_settings *c,
     bool salvage_only, void (*say)(void *arg, const char *line), void *arg,
@@ -119,6 +151,9 @@ rule_work_rejoin(const struct settings *s, const struct cluster_settings *c,
 	struct follow_view v;
 
 	if (need_directory(c, e) == -1 || follow_look_state(s, c, &v, e) == -1)
+		return -1;
+	if (v.state == FOLLOW_UNFINISHED &&
+	    wait_for_other(s, c, say, arg, &v, e) == -1)
 		return -1;
 	if (v.state == FOLLOW_STOPPED || v.state == FOLLOW_STARTING ||
 	    v.state == FOLLOW_RUNNING) {

@@ -4,6 +4,7 @@
  *	sitejobs plan CLUSTER		what a promotion would lose
  *	sitejobs promote CLUSTER
  *	sitejobs rejoin CLUSTER		the old primary in standby_dir
+ *	sitejobs failback CLUSTER	the same as the rule does it
  *
  * Settings are those of PGKURA_CONF.
  */
@@ -13,6 +14,7 @@
 #include "base/log.h"
 #include "jobs/promote.h"
 #include "jobs/rejoin.h"
+#include "jobs/rule_int.h"
 #include "programs/driver.h"
 
 static void
@@ -98,6 +100,23 @@ run_rejoin(int argc, char *argv[], struct err *e)
 	return rc;
 }
 
+static int
+run_failback(int argc, char *argv[], struct err *e)
+{
+	AUTO_SETTINGS struct settings *s = settings_load(NULL, e);
+	const struct cluster_settings *c;
+	char result[300] = "";
+	int rc;
+
+	(void)argc;
+	c = s == NULL ? NULL : settings_cluster(s, argv[0], e);
+	if (c == NULL)
+		return -1;
+	rc = rule_work_rejoin(s, c, false, progress, NULL, result, e);
+	(void)printf("result %s\n", result);
+	return rc;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -105,6 +124,7 @@ main(int argc, char *argv[])
 		{ "plan", 1, run_plan },
 		{ "promote", 1, run_promote },
 		{ "rejoin", 1, run_rejoin },
+		{ "failback", 1, run_failback },
 	};
 
 	log_setup(LOG_TEXT, LOG_LEVEL_INFO);
