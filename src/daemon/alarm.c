@@ -11,8 +11,9 @@
 struct alarm {
 	enum alarm_kind kind;
 	char *cluster, *message;
-	int64_t since_us;
-	bool waits; /* perhaps it passes: nobody sees it yet */
+	int64_t since_us;      /* wall clock, for people ... */
+	int64_t since_boot_us; /* ... which may be set meanwhile */
+	bool waits;	       /* perhaps it passes: nobody sees it yet */
 };
 
 struct alarms {
@@ -148,7 +149,8 @@ set(struct alarms *a, enum alarm_kind kind, const char *cluster,
 		a->list = mem_rearray(a->list, a->count + 1, sizeof(*a->list));
 		a->list[a->count++] = (struct alarm){ .kind = kind,
 			.cluster = mem_strdup(cluster),
-			.since_us = clock_now_us() };
+			.since_us = clock_now_us(),
+			.since_boot_us = clock_boot_us() };
 	}
 	free(a->list[i].message);
 	a->list[i].message = mem_strdup(message);
@@ -184,7 +186,7 @@ alarm_raise_after(struct alarms *a, enum alarm_kind kind, const char *cluster,
 
 	if (is_new)
 		m->waits = true;
-	if (!m->waits || clock_now_us() - m->since_us < after_us)
+	if (!m->waits || clock_boot_us() - m->since_boot_us < after_us)
 		return;
 	m->waits = false;
 	tell(kind, cluster, message);
@@ -210,7 +212,7 @@ alarm_clear(struct alarms *a, enum alarm_kind kind, const char *cluster)
 		log_event(LOG_LEVEL_INFO, name, "this is over", "cluster",
 		    cluster[0] == '\0' ? NULL : cluster, "lasted",
 		    clock_interval(
-			clock_now_us() - a->list[i].since_us, lasted),
+			clock_boot_us() - a->list[i].since_boot_us, lasted),
 		    NULL);
 	remove_at(a, i);
 }

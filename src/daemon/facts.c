@@ -17,6 +17,7 @@ facts_new(int64_t now_us)
 	struct facts *f = mem_zalloc(sizeof(*f));
 
 	f->since_us = now_us;
+	f->watched_boot_us = clock_boot_us();
 	return f;
 }
 
@@ -84,6 +85,7 @@ facts_set_settings(struct facts *f, const struct settings *s, int64_t now_us)
 		} else {
 			list[i].name = mem_strdup(s->clusters[i].name);
 			list[i].known.since_us = now_us;
+			list[i].contact_boot_us = clock_boot_us();
 			list[i].known.history_known = f->history_known;
 		}
 		plan_init(&list[i].plan, &s->clusters[i]);
@@ -154,32 +156,74 @@ judge_gap(struct cluster_view *c, bool is_seen, int64_t when_us)
 	    c->seen_gap_us != 0 ? c->seen_gap_us : c->event_gap_us;
 }
 
+/* ---- a clock that was set back ---- */
+
+static void
+not_ahead(int64_t *us, int64_t now_us)
+{
+	if (*us > now_us)
+		*us = now_us;
+}
+
+static int64_t
+past(struct facts_past *p, int64_t said_us, int64_t now_us)
+{
+	if (p->said_us != said_us)
+		p->said_us = p->us = said_us;
+	if (p->us > now_us)
+		p->us = now_us - 1; /* a gap is behind it */
+	return p->us;
+}
+
+/* What was is not to come: else a gap would not be healed, nor a failed job tried
+ * again, before the clock is there once more. */
+static void
+look_at_clock(struct cluster_view *c, int64_t now_us)
+{
+	int job;
+
+	not_ahead(&c->known.since_us, now_us);
+	not_ahead(&c->seen_gap_us, now_us);
+	not_ahead(&c->event_gap_us, now_us);
+	for (job = 0; job < JOB_COUNT; job++) {
+		struct job_record *r = &c->known.jobs[job];
+
+		not_ahead(&r->success_us, now_us);
+		not_ahead(&r->failure_us, now_us);
+	}
+}
+
+/* ---- what the watcher says ---- */
+
 /* seen is still the message before m. */
 static void
-take_receiver(struct cluster_view *c, const json_t *m, int64_t when_us)
+take_receiver(struct cluster_view *c, const json_t *m)
 {
 	const json_t *now = json_object_get(m, "receiver");
 	const char *flushed = message_text(now, "flushed");
-	const char *before =
-	    message_text(json_object_get(c->seen, "receiver"), "flushed");
+	const json_t *was = json_object_get(c->seen, "receiver");
+	const char *before = message_text(was, "flushed");
+	int64_t message_us = message_number(now, "message_us");
 
-	if (message_number(now, "message_us") > c->contact_us)
-		c->contact_us = message_number(now, "message_us");
+	if (message_us > 0 && message_us != message_number(was, "message_us"))
+		c->contact_boot_us = clock_boot_us();
 	if (message_number(now, "lag_bytes") <= 0)
-		c->behind_us = 0;
-	else if (c->behind_us == 0 || flushed == NULL || before == NULL ||
+		c->behind_boot_us = 0;
+	else if (c->behind_boot_us == 0 || flushed == NULL || before == NULL ||
 	    strcmp(flushed, before) != 0)
-		c->behind_us = when_us;
+		c->behind_boot_us = clock_boot_us();
 }
 
 /* A drill by hand that passed makes good one of ours that failed. */
 static void
-take_drill(struct cluster_view *c, const json_t *drill)
+take_drill(struct cluster_view *c, const json_t *drill, int64_t now_us)
 {
 	struct job_record *r = &c->known.jobs[JOB_DRILL];
 
-	c->known.drill_us = message_number(drill, "started_us");
-	c->known.drill_passed_us = message_number(drill, "passed_us");
+	c->known.drill_us =
+	    past(&c->drill, message_number(drill, "started_us"), now_us);
+	c->known.drill_passed_us =
+	    past(&c->drill_passed, message_number(drill, "passed_us"), now_us);
 	if (!r->running && c->known.drill_passed_us > r->failure_us)
 		r->failure_us = 0;
 }
@@ -191,18 +235,20 @@ take_cluster(struct facts *f, const json_t *m)
 	struct cluster_view *c = name == NULL ? NULL : facts_cluster(f, name);
 	int64_t when_us = message_number(m, "time_us");
 
-	f->watched_us = when_us;
+	f->watched_boot_us = clock_boot_us();
 	if (c == NULL)
 		return;
-	take_receiver(c, m, when_us);
+	look_at_clock(c, when_us);
+	take_receiver(c, m);
 	json_decref(c->seen);
 	c->seen = json_deep_copy(m);
 	if (json_object_get(m, "backups") == NULL)
 		return; /* unreadable: what was known stays */
 	c->known.repository_known = true;
 	c->known.backups = (uint64_t)message_number(m, "backups");
-	c->known.newest_backup_us = message_number(m, "newest_backup_us");
-	take_drill(c, json_object_get(m, "drill"));
+	c->known.newest_backup_us = past(
+	    &c->newest_backup, message_number(m, "newest_backup_us"), when_us);
+	take_drill(c, json_object_get(m, "drill"), when_us);
 	judge_gap(c, json_object_get(m, "gap") != NULL, when_us);
 }
 

@@ -15,6 +15,12 @@
 #include "conf/settings.h"
 #include "daemon/plan.h"
 
+/* A time of the repository: one ahead of the clock, which was set back, counts as
+ * when that was noticed. */
+struct facts_past {
+	int64_t said_us, us;
+};
+
 struct cluster_view {
 	char *name;
 	struct plan plan;
@@ -22,9 +28,12 @@ struct cluster_view {
 	json_t *seen;	      /* the watcher's last message; NULL: none yet */
 	int64_t seen_gap_us;  /* since the watcher sees one; 0 it does not */
 	int64_t event_gap_us; /* of an event, until a backup begins behind it */
-	int64_t contact_us; /* the receiver's last word of the server; 0 none */
-	int64_t behind_us;  /* since when WAL the server has does not become
-			    * durable here; 0 it does */
+	/* CLOCK_BOOTTIME: a wall clock may be set meanwhile. */
+	int64_t contact_boot_us; /* we heard of the receiver's last contact with
+				  * the server, or began to wait for it */
+	int64_t behind_boot_us; /* since when WAL the server has does not become
+				 * durable here; 0 it does */
+	struct facts_past newest_backup, drill, drill_passed;
 	char *job_error[JOB_COUNT]; /* of the last run; NULL: it went well */
 	bool damage;	 /* the last verification found some: its job_error */
 	json_t *problem; /* the last event of level warning or error; NULL */
@@ -33,8 +42,10 @@ struct cluster_view {
 struct facts {
 	struct cluster_view *clusters;
 	size_t count;
-	int64_t since_us;   /* wall clock: start of the daemon */
-	int64_t watched_us; /* the watcher's last word; 0 never */
+	int64_t since_us; /* wall clock: start of the daemon */
+	int64_t
+	    watched_boot_us; /* CLOCK_BOOTTIME of the watcher's last word, or of
+				  * that start */
 	bool free_known;
 	uint64_t free_bytes;
 	bool history_known;

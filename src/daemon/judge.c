@@ -131,16 +131,13 @@ judge_failing(struct alarms *a, const char *cluster, const char *error)
 	alarm_note(a, ALARM_RECEIVER_FAILING, cluster, text);
 }
 
-/* What the receiver has not said counts from our own start. */
 static void
 judge_receiver(struct alarms *a, const struct cluster_settings *cs,
-    const struct cluster_view *c, int64_t now_us)
+    const struct cluster_view *c)
 {
+	int64_t boot_us = clock_boot_us();
 	const char *error =
 	    message_text(json_object_get(c->seen, "receiver"), "error");
-	int64_t contact_us = c->contact_us > c->known.since_us
-	    ? c->contact_us
-	    : c->known.since_us;
 	const char *role =
 	    message_text(json_object_get(c->seen, "rule"), "role");
 	bool receive =
@@ -148,12 +145,12 @@ judge_receiver(struct alarms *a, const struct cluster_settings *cs,
 	char text[MESSAGE_BYTES];
 
 	text[0] = '\0';
-	if (now_us - contact_us > cs->wal_gap_alarm_us)
+	if (boot_us - c->contact_boot_us > cs->wal_gap_alarm_us)
 		(void)snprintf(text, sizeof(text),
 		    "the receiver has no contact with the server%s%s",
 		    error == NULL ? "" : ": ", error == NULL ? "" : error);
-	else if (c->behind_us != 0 &&
-	    now_us - c->behind_us > cs->wal_gap_alarm_us)
+	else if (c->behind_boot_us != 0 &&
+	    boot_us - c->behind_boot_us > cs->wal_gap_alarm_us)
 		(void)snprintf(text, sizeof(text),
 		    "WAL that the server has does not become durable here");
 	set(a, ALARM_RECEIVER_LAGGING, c->name,
@@ -374,17 +371,18 @@ judge_jobs(struct alarms *a, const struct cluster_view *c)
 /* ---- ourselves ---- */
 
 static bool
-is_failing(const struct duty *y, int64_t now_us)
+is_failing(const struct duty *y)
 {
 	if (y->job || y->deaths < DEATHS_FAILING)
 		return false;
-	return y->state != DUTY_RUNNING || now_us - y->since_us < LONG_LIFE_US;
+	return y->state != DUTY_RUNNING ||
+	    clock_boot_us() - y->started_us < LONG_LIFE_US;
 }
 
 /* The duties of one cluster, or those of the site. */
 static void
 judge_duties(struct alarms *a, const struct duties *d, const char *cluster,
-    const json_t *problem, int64_t now_us)
+    const json_t *problem)
 {
 	const char *why = message_text(problem, "message");
 	char text[MESSAGE_BYTES];
@@ -393,7 +391,7 @@ judge_duties(struct alarms *a, const struct duties *d, const char *cluster,
 
 	text[0] = '\0';
 	for (i = 0; (y = duties_at(d, i)) != NULL; i++)
-		if (strcmp(y->cluster, cluster) == 0 && is_failing(y, now_us))
+		if (strcmp(y->cluster, cluster) == 0 && is_failing(y))
 			(void)snprintf(text, sizeof(text),
 			    "duty %s ends again and again%s%s", y->name,
 			    why == NULL ? "" : ": ", why == NULL ? "" : why);
@@ -401,13 +399,11 @@ judge_duties(struct alarms *a, const struct duties *d, const char *cluster,
 }
 
 static void
-judge_watcher(struct alarms *a, const struct facts *f, int64_t now_us)
+judge_watcher(struct alarms *a, const struct facts *f)
 {
-	int64_t last_us =
-	    f->watched_us > f->since_us ? f->watched_us : f->since_us;
-
 	set(a, ALARM_WATCHER_SILENT, "",
-	    f->count > 0 && now_us - last_us > WATCHER_LATE_US
+	    f->count > 0 &&
+		    clock_boot_us() - f->watched_boot_us > WATCHER_LATE_US
 		? "the watcher says nothing: perhaps the repository hangs"
 		: NULL);
 }
@@ -449,15 +445,15 @@ judge(struct alarms *a, const struct settings *s, const struct facts *f,
 	alarms_keep(a, is_there, &things);
 	judge_repository(a, f);
 	judge_space(a, s, f);
-	judge_watcher(a, f, now_us);
-	judge_duties(a, d, "", NULL, now_us);
+	judge_watcher(a, f);
+	judge_duties(a, d, "", NULL);
 	if (f->settings_error != NULL)
 		alarm_note(a, ALARM_SETTINGS_REFUSED, "", f->settings_error);
 	else
 		alarm_clear(a, ALARM_SETTINGS_REFUSED, "");
 	for (i = 0; i < s->peer_count; i++) {
 		judge_peer(a, s, s->peers[i].name);
-		judge_duties(a, d, s->peers[i].name, NULL, now_us);
+		judge_duties(a, d, s->peers[i].name, NULL);
 	}
 	for (i = 0; i < f->count; i++) {
 		const struct cluster_view *c = &f->clusters[i];
@@ -470,11 +466,11 @@ judge(struct alarms *a, const struct settings *s, const struct facts *f,
 			judge_role(a, c);
 		judge_standby(a, cs, c);
 		judge_gap(a, c);
-		judge_receiver(a, cs, c, now_us);
+		judge_receiver(a, cs, c);
 		judge_overdue(a, c, now_us);
 		judge_jobs(a, c);
 		judge_drill(a, c, now_us);
 		judge_ready(a, cs, c);
-		judge_duties(a, d, c->name, c->problem, now_us);
+		judge_duties(a, d, c->name, c->problem);
 	}
 }

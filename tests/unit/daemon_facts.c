@@ -1,5 +1,7 @@
 /*
  * Facts from messages, and the alarms that are concluded from them.
+ *
+ * Linked with -Wl,--wrap=clock_boot_us: time is moved by hand.
  */
 
 #include <stdlib.h>
@@ -19,6 +21,25 @@
 
 static const int64_t start =
     1763694000 * CLOCK_SECOND_US; /* 2025-11-21 03:00 */
+
+/* ---- clocks ---- */
+
+static int64_t boot_us;
+static int64_t set_by_us; /* the wall clock, since the beginning */
+
+int64_t __wrap_clock_boot_us(void);
+int64_t
+__wrap_clock_boot_us(void)
+{
+	return boot_us;
+}
+
+/* It is so late now, by the wall clock. */
+static void
+it_is(int64_t now_us)
+{
+	boot_us = now_us - set_by_us;
+}
 
 /* ---- events that were logged ---- */
 
@@ -69,11 +90,13 @@ settings_of(const char *clusters)
 static struct site
 site_new(void)
 {
-	struct site x = { .s = settings_of(MAIN),
-		.f = facts_new(start),
-		.a = alarms_new(),
-		.d = duties_new("/bin/false", "x") };
+	struct site x = { .s = settings_of(MAIN) };
 
+	set_by_us = 0;
+	it_is(start);
+	x.f = facts_new(start);
+	x.a = alarms_new();
+	x.d = duties_new("/bin/false", "x");
 	facts_set_settings(x.f, x.s, start);
 	log_count = 0;
 	logged[0] = '\0';
@@ -92,6 +115,7 @@ site_free(struct site *x)
 static void
 judge_at(struct site *x, int64_t now_us)
 {
+	it_is(now_us);
 	judge(x->a, x->s, x->f, x->d, now_us);
 }
 
@@ -119,6 +143,7 @@ watch(struct site *x, int64_t time_us, int64_t newest_us, const char *more)
 {
 	AUTO_BUF struct buf b = BUF_INIT;
 
+	it_is(time_us);
 	buf_printf(&b,
 	    "{'type':'cluster','cluster':'main','time_us':%lld,'backups':1,"
 	    "'newest_backup':'x','newest_backup_us':%lld%s}",
@@ -504,6 +529,133 @@ check_role(void)
 	site_free(&x);
 }
 
+/* ---- clocks that are set ---- */
+
+#define HOUR (60 * MINUTE)
+
+/* From now on the wall clock shows so much more. */
+static int64_t
+set_clock(int64_t by_us, int64_t *now_us)
+{
+	set_by_us += by_us;
+	return *now_us += by_us;
+}
+
+static void
+watch_contact(struct site *x, int64_t now_us)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	buf_printf(
+	    &b, ",'receiver':{'message_us':%lld}", (long long)(now_us - S));
+	watch(x, now_us, start, buf_str(&b));
+}
+
+static void
+check_set_by(int64_t by_us, const char *how)
+{
+	AUTO(site_free) struct site x = site_new();
+	int64_t now_us = start + 10 * S;
+
+	watch_contact(&x, now_us);
+	judge_at(&x, set_clock(by_us, &now_us));
+	tap_ok(!is_raised(&x, ALARM_RECEIVER_LAGGING) &&
+		!alarm_is_raised(x.a, ALARM_WATCHER_SILENT, ""),
+	    "a clock set %s by an hour: nobody is silent", how);
+	judge_at(&x, now_us + 61 * S);
+	tap_ok(is_raised(&x, ALARM_RECEIVER_LAGGING),
+	    "... a server that is, a minute later");
+	judge_at(&x, now_us + 181 * S);
+	tap_ok(alarm_is_raised(x.a, ALARM_WATCHER_SILENT, ""),
+	    "... and the watcher");
+	watch_contact(&x, now_us + 182 * S);
+	judge_at(&x, now_us + 183 * S);
+	tap_ok(!is_raised(&x, ALARM_RECEIVER_LAGGING),
+	    "... until there is contact again");
+}
+
+/* What waits whether it passes by itself. */
+static void
+check_set_waits(int64_t by_us, const char *how)
+{
+	AUTO(site_free) struct site x = site_new();
+
+	alarm_raise_after(x.a, ALARM_NO_STANDBY, "main", "m", 15 * S);
+	boot_us += 5 * S;
+	set_by_us += by_us;
+	alarm_raise_after(x.a, ALARM_NO_STANDBY, "main", "m", 15 * S);
+	tap_ok(!is_raised(&x, ALARM_NO_STANDBY),
+	    "a clock set %s: what may pass still waits", how);
+	boot_us += 10 * S;
+	alarm_raise_after(x.a, ALARM_NO_STANDBY, "main", "m", 15 * S);
+	tap_ok(is_raised(&x, ALARM_NO_STANDBY), "... and not for longer");
+}
+
+/* Jobs whose records lie ahead. */
+static void
+check_set_back(void)
+{
+	AUTO(site_free) struct site x = site_new();
+	struct cluster_view *c = facts_cluster(x.f, "main");
+	int64_t now_us = start + 10 * S;
+
+	watch(&x, now_us, start, "");
+	set_clock(-HOUR, &now_us);
+	watch(&x, now_us, start, "");
+	tell(&x,
+	    "{'type':'event','level':'error','event':'wal_gap','message':'m',"
+	    "'time_us':1763690420000000,'values':{'cluster':'main'}}");
+	now_us += 20 * S;
+	watch(&x, now_us, start, "");
+	judge_at(&x, now_us);
+	tap_ok(is_raised(&x, ALARM_WAL_GAP),
+	    "a clock set back: a gap is not over by a backup before it");
+	tap_ok(plan_job(&c->plan, &c->known, JOB_BACKUP, now_us).due,
+	    "... and healed at once");
+	watch(&x, now_us + 10 * S, now_us + S, "");
+	judge_at(&x, now_us + 10 * S);
+	tap_ok(!is_raised(&x, ALARM_WAL_GAP), "... and over by one behind it");
+}
+
+static void
+check_set_back_later(void)
+{
+	AUTO(site_free) struct site x = site_new();
+	struct cluster_view *c = facts_cluster(x.f, "main");
+	int64_t now_us = start + 10 * S;
+
+	watch(&x, now_us, start, "");
+	tell(&x,
+	    "{'type':'event','level':'error','event':'wal_gap','message':'m',"
+	    "'time_us':1763694005000000,'values':{'cluster':'main'}}");
+	fail_backup(&x, now_us);
+	set_clock(-HOUR, &now_us);
+	watch(&x, now_us, start, "");
+	now_us += 16 * MINUTE;
+	watch(&x, now_us, start, "");
+	tap_ok(plan_job(&c->plan, &c->known, JOB_BACKUP, now_us).due,
+	    "a clock set back by an hour: a failed backup is tried again in "
+	    "time");
+}
+
+/* It was wrong by a year, and backups were taken meanwhile. */
+static void
+check_set_back_far(void)
+{
+	AUTO(site_free) struct site x = site_new();
+	struct cluster_view *c = facts_cluster(x.f, "main");
+	int64_t ahead_us = start + 365 * 24 * HOUR, now_us = start, i;
+
+	watch(&x, ahead_us, ahead_us - S, "");
+	for (i = 0; i < 25; i++, now_us += HOUR)
+		watch(&x, now_us, ahead_us - S, "");
+	tap_ok(plan_job(&c->plan, &c->known, JOB_BACKUP, now_us).due,
+	    "a backup of next year does not keep tomorrow's from starting");
+	judge_at(&x, now_us + HOUR);
+	tap_ok(
+	    is_raised(&x, ALARM_BACKUP_OVERDUE), "... nor from being missed");
+}
+
 int
 main(void)
 {
@@ -523,5 +675,12 @@ main(void)
 	check_health();
 	check_recent();
 	check_role();
+	check_set_by(-HOUR, "back");
+	check_set_by(HOUR, "forward");
+	check_set_waits(-HOUR, "back");
+	check_set_waits(HOUR, "forward");
+	check_set_back();
+	check_set_back_later();
+	check_set_back_far();
 	return tap_done();
 }
