@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/show.h"
 #include "base/size.h"
 #include "cli/cli.h"
 #include "cli/status_history.h"
 #include "jobs/control.h"
+#include "jobs/skew.h"
 #include "repo/manifest.h"
 
 #define ASK_MS 5000
@@ -341,7 +343,7 @@ rpo_target(const json_t *clusters, const json_t *course)
 }
 
 static void
-print_ship(const json_t *o, int64_t target_us)
+print_ship(const json_t *o, int64_t target_us, int64_t now_us)
 {
 	char size[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES],
 	    target[TARGET_BYTES];
@@ -354,8 +356,8 @@ print_ship(const json_t *o, int64_t target_us)
 	if (since_us > 0)
 		(void)printf("\n            the loss of this site now would "
 			     "lose up to %s%s",
-		    clock_interval(clock_now_us() - since_us, late),
-		    target_text(clock_now_us() - since_us, target_us, target));
+		    clock_interval(now_us - since_us, late),
+		    target_text(now_us - since_us, target_us, target));
 	if (json_get_str(o, "backup")[0] != '\0')
 		(void)printf("\n            backup %s is on its way, %s left",
 		    json_get_str(o, "backup"),
@@ -370,11 +372,10 @@ print_ship(const json_t *o, int64_t target_us)
 }
 
 static void
-print_accept(const json_t *o, int64_t skew_us, int64_t target_us)
+print_accept(const json_t *o, int64_t target_us, int64_t late_us)
 {
 	char late[CLOCK_TEXT_BYTES], target[TARGET_BYTES];
 	int64_t source_us = json_get_int(o, "source_us");
-	int64_t late_us = clock_now_us() + skew_us - source_us;
 
 	(void)printf("  takes     %s: %s", json_get_str(o, "cluster"),
 	    json_get_str(o, "state"));
@@ -425,7 +426,7 @@ print_max_rate(const json_t *l)
 static void
 print_link(const json_t *l, const json_t *clusters)
 {
-	int64_t age_us = clock_now_us() - json_get_int(l, "updated_us");
+	int64_t age_us = show_age_us(l);
 	char ago_text[CLOCK_TEXT_BYTES];
 	const json_t *path, *one;
 	size_t i;
@@ -460,11 +461,11 @@ print_link(const json_t *l, const json_t *clusters)
 		(void)printf("\n");
 	}
 	json_array_foreach(json_object_get(l, "ships"), i, one)
-	    print_ship(one, rpo_target(clusters, one));
+	    print_ship(one, rpo_target(clusters, one), show_now_us(l));
 	json_array_foreach(json_object_get(l, "accepts"), i, one)
 	{
 		print_accept(
-		    one, json_get_int(l, "skew_us"), rpo_target(clusters, one));
+		    one, rpo_target(clusters, one), skew_late_us(l, one));
 	}
 }
 

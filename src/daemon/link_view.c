@@ -8,6 +8,7 @@
 #include "base/show.h"
 #include "base/size.h"
 #include "conf/list.h"
+#include "jobs/skew.h"
 
 #define STALE_US (15 * CLOCK_SECOND_US)
 
@@ -47,7 +48,7 @@ judge_reach(struct alarms *a, const struct peer_settings *p, const json_t *v,
     int64_t now_us)
 {
 	char text[600] = "";
-	bool fresh = now_us - json_get_int(v, "updated_us") < STALE_US;
+	bool fresh = show_age_us(v) < STALE_US;
 	const json_t *path = json_array_get(json_object_get(v, "paths"), 0);
 
 	if (!fresh)
@@ -93,7 +94,6 @@ rpo_target(const struct settings *s, const char *cluster)
 	return c == NULL ? 0 : c->rpo_target_us;
 }
 
-/* What goes there, by our clock; what comes, by the source's. */
 static void
 judge_rpo(struct alarms *a, const struct settings *s,
     const struct peer_settings *p, const json_t *v, int64_t now_us)
@@ -101,7 +101,7 @@ judge_rpo(struct alarms *a, const struct settings *s,
 	char text[600] = "", refused[600] = "", late[CLOCK_TEXT_BYTES],
 	     bytes[SIZE_TEXT_BYTES];
 	const json_t *one;
-	int64_t since;
+	int64_t since, late_us;
 	size_t i;
 
 	json_array_foreach(json_object_get(v, "ships"), i, one)
@@ -135,21 +135,18 @@ judge_rpo(struct alarms *a, const struct settings *s,
 			    "here: %.160s",
 			    json_get_str(one, "cluster"), p->name,
 			    json_get_str(one, "why"));
-		/* The source's clock, as ours would show it. */
-		since =
-		    json_get_int(one, "source_us") - json_get_int(v, "skew_us");
+		late_us = skew_late_us(v, one);
 		if (json_get_int(one, "source_us") == 0 ||
 		    strcmp(json_get_str(one, "state"), "accepting") != 0 ||
 		    rpo_target(s, json_get_str(one, "cluster")) <= 0 ||
-		    now_us - since <=
-			rpo_target(s, json_get_str(one, "cluster")) ||
+		    late_us <= rpo_target(s, json_get_str(one, "cluster")) ||
 		    json_object_get(one, "zero_loss_proved_for_us") != NULL)
 			continue;
 		(void)snprintf(text, sizeof(text),
 		    "what is here of cluster \"%.60s\" of site \"%s\" is %s "
 		    "old: so much a failover now may lose",
 		    json_get_str(one, "cluster"), p->name,
-		    clock_interval(now_us - since, late));
+		    clock_interval(late_us, late));
 	}
 	set(a, ALARM_RPO_EXCEEDED, p->name, text);
 	set(a, ALARM_REPLICATION_REFUSED, p->name, refused);
@@ -160,10 +157,11 @@ judge_link(
     struct alarms *a, const struct settings *s, const struct peer_settings *p)
 {
 	AUTO_JSON json_t *v = link_view(s, p->name);
-	int64_t now_us = clock_now_us();
+	int64_t now_us;
 
 	if (v == NULL)
 		return; /* a courier that begins, or cannot: that alarms itself */
+	now_us = show_now_us(v);
 	if (judge_reach(a, p, v, now_us))
 		judge_paths(a, p, json_object_get(v, "paths"), now_us);
 	else

@@ -221,9 +221,33 @@ note_proof(struct accept *a, const json_t *m)
 	a->proved_until_us = (int64_t)(echo + safe_us - safe_us / 100);
 }
 
+/*
+ * For how long what was so at known.server_us has been so.  The clocks tell, unless
+ * one was set: the source's alone gives its age as the stamp was made, which was
+ * after we had said "echo".
+ */
+static int64_t
+age_of_stamp(const struct accept *a, const json_t *m, int64_t boot_us)
+{
+	int64_t age_us =
+	    clock_now_us() + courier_skew_us(a->courier) - a->known.server_us;
+	int64_t least_us = a->stamp_us - a->known.server_us, way_us = 0;
+	uint64_t echo;
+
+	if (json_need_u64(m, "echo", &echo, NULL) == 0 && echo != 0 &&
+	    echo <= (uint64_t)boot_us)
+		way_us = boot_us - (int64_t)echo;
+	if (least_us < 0)
+		least_us = 0;
+	return age_us < least_us	 ? least_us
+	    : age_us - way_us > least_us ? least_us + way_us
+					 : age_us;
+}
+
 static void
 on_stamp(struct accept *a, const json_t *m)
 {
+	int64_t boot_us = clock_boot_us();
 	uint64_t server_us, now_us, lsn, end;
 	uint32_t timeline;
 
@@ -237,6 +261,7 @@ on_stamp(struct accept *a, const json_t *m)
 	note_proof(a, m);
 	a->known = (struct wal_known){ timeline, lsn, (int64_t)server_us };
 	a->stamp_us = (int64_t)now_us;
+	a->known_boot_us = boot_us - age_of_stamp(a, m, boot_us);
 	a->source_lsn = end;
 }
 
@@ -319,12 +344,15 @@ tell_kept(struct accept *a, const struct keeper_result *r)
 static void
 note_known(struct accept *a, uint64_t durable_lsn)
 {
-	if (a->known.server_us <= a->noted.server_us ||
-	    a->known.timeline != a->timeline || a->known.lsn == LSN_NONE ||
-	    durable_lsn < a->known.lsn)
+	/* An earlier time is one by a clock that was set back. */
+	if (a->known.server_us == a->noted.server_us ||
+	    a->known.server_us == 0 || a->known.timeline != a->timeline ||
+	    a->known.lsn == LSN_NONE || durable_lsn < a->known.lsn)
 		return;
-	if (wal_known_write(&a->lineage, &a->known, NULL) == 0)
+	if (wal_known_write(&a->lineage, &a->known, NULL) == 0) {
 		a->noted = a->known;
+		a->noted_boot_us = a->known_boot_us;
+	}
 }
 
 static void

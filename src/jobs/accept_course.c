@@ -16,23 +16,19 @@ behind_bytes(const struct accept *a)
 	    : 0;
 }
 
-/* How old what is here is: the source's time, as our clock would show it. */
-static uint64_t
-behind_us(const struct accept *a, int64_t now_us)
+int64_t
+accept_late_us(const struct accept *a)
 {
-	int64_t age_us =
-	    now_us + courier_skew_us(a->courier) - a->noted.server_us;
+	int64_t late_us = clock_boot_us() - a->noted_boot_us;
 
-	if (a->noted.server_us == 0)
-		return TRAIL_UNKNOWN;
-	return age_us < 0 ? 0 : (uint64_t)age_us;
+	return a->noted.server_us == 0 ? -1 : late_us < 0 ? 0 : late_us;
 }
 
 void
 accept_note_course(struct accept *a, int64_t boot_us)
 {
 	uint64_t bytes = a->plain_bytes + a->object_bytes;
-	int64_t now_us = clock_now_us();
+	int64_t late_us = accept_late_us(a);
 
 	if (boot_us - a->course_us < CLOCK_SECOND_US)
 		return;
@@ -48,8 +44,9 @@ accept_note_course(struct accept *a, int64_t boot_us)
 		    a->cluster->name, TRAIL_FROM,
 		    courier_peer(a->courier)->name, NULL);
 	if (a->trail != NULL)
-		trail_note(a->trail, now_us, behind_bytes(a),
-		    behind_us(a, now_us), bytes - a->trail_bytes);
+		trail_note(a->trail, clock_now_us(), behind_bytes(a),
+		    late_us == -1 ? TRAIL_UNKNOWN : (uint64_t)late_us,
+		    bytes - a->trail_bytes);
 	a->trail_bytes = bytes;
 }
 
@@ -89,6 +86,8 @@ accept_status(const struct accept *a, json_t *out)
 	}
 	/* The source's time up to which all is here, by its clock. */
 	json_set_u64(out, "source_us", (uint64_t)a->noted.server_us);
+	if (accept_late_us(a) != -1)
+		json_set_u64(out, "late_us", (uint64_t)accept_late_us(a));
 	json_set_u64(out, "stamp_us", (uint64_t)a->stamp_us);
 	if (a->proved_until_us > clock_boot_us())
 		json_set_u64(out, "zero_loss_proved_for_us",

@@ -31,6 +31,8 @@ struct accept {
 	struct wal_known known; /* the peer's last stamp */
 	struct wal_known noted; /* the last that we have all WAL of */
 	int64_t stamp_us;	/* the peer's clock in the last stamp */
+	/* When their server_us was, by clock_boot_us(). */
+	int64_t known_boot_us, noted_boot_us;
 	/* Until when, by clock_boot_us(), the peer has acknowledged nothing
 	 * that is not here. */
 	int64_t proved_until_us;
@@ -57,6 +59,8 @@ int accept_say_what_is_here(struct accept *a, struct err *e);
 
 /* ---- accept_course.c ---- */
 
+/* How old what is here is; -1 not known. */
+int64_t accept_late_us(const struct accept *a);
 /* How fast it comes, and how far behind it is, for people and for the trail. */
 void accept_note_course(struct accept *a, int64_t boot_us);
 

@@ -82,8 +82,7 @@ courier_status(const struct settings *s, const char *peer)
 	    mem_printf("%s/link/%s.json", s->state_dir, peer);
 	AUTO_JSON json_t *j = show_read(path);
 
-	if (j == NULL ||
-	    clock_now_us() - json_get_int(j, "updated_us") > STATUS_US)
+	if (show_age_us(j) > STATUS_US)
 		return NULL;
 	return steal_ptr(&j);
 }

@@ -314,6 +314,7 @@ status_of(struct courier *c)
 	json_set_u64(out, "pid", (uint64_t)getpid());
 	json_set_str(out, "peer", c->peer->name);
 	json_set_u64(out, "updated_us", (uint64_t)clock_now_us());
+	json_set_u64(out, "boot_us", (uint64_t)clock_boot_us());
 	courier_put_link(out, &st);
 	pace_note(&c->sent_pace, st.sent_bytes, clock_boot_us());
 	pace_note(&c->received_pace, st.received_bytes, clock_boot_us());

@@ -76,15 +76,16 @@ struct receive_status {
 	char lineage[LINEAGE_NAME_BYTES];
 	uint32_t timeline;
 	uint64_t received_lsn, flushed_lsn, server_end_lsn;
-	int64_t message_us;    /* when the server was last heard */
-	int64_t server_us;     /* its clock then */
-	int64_t connected_us;  /* 0: not connected */
-	struct err err;	       /* why not */
-	const char *ack;       /* "local", "remote", "degraded" */
-	uint64_t remote_lsn;   /* durable at another site; LSN_NONE */
-	int64_t safe_until_us; /* remote_ack.h */
-	const char *ack_wait;  /* does the server wait for it */
-	int64_t written_us;    /* CLOCK_BOOTTIME */
+	int64_t message_us;	 /* when the server was last heard ... */
+	int64_t message_boot_us; /* ... by CLOCK_BOOTTIME */
+	int64_t server_us;	 /* its clock then */
+	int64_t connected_us;	 /* 0: not connected */
+	struct err err;		 /* why not */
+	const char *ack;	 /* "local", "remote", "degraded" */
+	uint64_t remote_lsn;	 /* durable at another site; LSN_NONE */
+	int64_t safe_until_us;	 /* remote_ack.h */
+	const char *ack_wait;	 /* does the server wait for it */
+	int64_t written_us;	 /* CLOCK_BOOTTIME */
 };
 
 int receive_status_begin(struct receive_status *st, const struct settings *s,

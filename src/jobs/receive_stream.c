@@ -52,9 +52,11 @@ note_known(struct stream *s, struct err *e)
 	struct wal_known k = { s->r->plan.timeline, st->server_end_lsn,
 		st->server_us };
 
+	/* An earlier time is one by a clock that was set back. */
 	if (st->server_us == s->known_us || st->server_end_lsn == LSN_NONE ||
 	    stream_durable(s) < st->server_end_lsn ||
-	    st->server_us - s->known_us < CLOCK_SECOND_US / 2)
+	    (st->server_us > s->known_us &&
+		st->server_us - s->known_us < CLOCK_SECOND_US / 2))
 		return 0;
 	s->known_us = st->server_us;
 	return wal_known_write(&s->r->lineage, &k, e);
@@ -64,7 +66,7 @@ note_known(struct stream *s, struct err *e)
 static bool
 is_silent(const struct stream *s)
 {
-	return clock_now_us() - s->r->status.message_us >= ASK_AGE_US;
+	return clock_boot_us() - s->r->status.message_boot_us >= ASK_AGE_US;
 }
 
 /* With wal_ack = remote only what another site has too. */
@@ -182,6 +184,7 @@ on_message(struct stream *s, const struct walstream_message *m, struct err *e)
 
 	if (m->what != WALSTREAM_TIMEOUT) {
 		st->message_us = clock_now_us();
+		st->message_boot_us = clock_boot_us();
 		if (m->server_time_us != 0)
 			st->server_us = m->server_time_us;
 		if (m->server_end_lsn != LSN_NONE)

@@ -111,15 +111,27 @@ link_file(const struct rule *r, const char *peer)
 	return show_read(path);
 }
 
+/* From now on its age grows by itself: a clock that is set makes it neither younger
+ * nor older. */
+static void
+note_known(struct rule *r, const struct wal_known *known)
+{
+	AUTO_JSON json_t *link = link_file(r, r->sites.names[r->sites.peer]);
+	int64_t skew_us = 0, age_us;
+
+	if (link != NULL)
+		(void)json_need_i64(link, "skew_us", &skew_us, NULL);
+	age_us = clock_now_us() + skew_us - known->server_us;
+	r->known_boot_us = clock_boot_us() - (age_us < 0 ? 0 : age_us);
+}
+
 /* What was lost if the primary wrote until now: since the moment up to which all
  * that it had is known to be here. */
 static void
 look_at_loss(struct rule *r)
 {
 	struct err e = ERR_INIT;
-	AUTO_JSON json_t *link = NULL;
 	struct wal_known known = { 0 };
-	int64_t skew_us = 0, now_us;
 
 	r->rpo_us = -1;
 	if (r->repo == NULL)
@@ -133,13 +145,12 @@ look_at_loss(struct rule *r)
 	wal_known_read(&r->lineage, &known);
 	if (known.server_us == 0)
 		return;
+	if (known.server_us != r->known.server_us)
+		note_known(r, &known);
 	r->known = known;
-	link = link_file(r, r->sites.names[r->sites.peer]);
-	if (link != NULL)
-		(void)json_need_i64(link, "skew_us", &skew_us, NULL);
-	now_us = clock_now_us() + skew_us;
-	r->rpo_us = now_us - known.server_us;
-	r->rpo_us -= rule_left_idle_us(r, known.server_us, now_us);
+	r->rpo_us = clock_boot_us() - r->known_boot_us;
+	r->rpo_us -=
+	    rule_left_idle_us(r, known.server_us, known.server_us + r->rpo_us);
 	if (r->rpo_us < 0)
 		r->rpo_us = 0;
 }

@@ -201,6 +201,8 @@ struct rule {
 	bool shipped;	       /* the other site has it */
 	int64_t idle_us;       /* as in struct rule_info, of the server here */
 	int64_t rpo_us;
+	int64_t known_boot_us; /* when known.server_us was, as far as could be
+				* told when it was new */
 	bool promotable;
 	char why_not[200];
 	bool makeable;	    /* there is none yet: a promotion makes it */

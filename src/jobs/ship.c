@@ -180,13 +180,13 @@ thin_stamps(struct ship *s)
 }
 
 static void
-note_stamp(struct ship *s, uint64_t lsn, int64_t us)
+note_stamp(struct ship *s, uint64_t lsn, int64_t boot_us)
 {
 	if (s->stamp_count > 0 && s->stamps[s->stamp_count - 1].lsn >= lsn)
 		return;
 	if (s->stamp_count == SHIP_STAMPS)
 		thin_stamps(s);
-	s->stamps[s->stamp_count++] = (struct ship_stamp){ lsn, us };
+	s->stamps[s->stamp_count++] = (struct ship_stamp){ lsn, boot_us };
 }
 
 /* For how long from now the receiver will acknowledge nothing that the peer
@@ -268,16 +268,18 @@ note_pin(struct ship *s, int64_t now_us)
 	    s->pin_newest, sizeof(s->pin_newest), "%s", s->objects.newest);
 }
 
-/* Since when what the peer lacks has been there: our clock; 0 it lacks
+/* For how long what the peer lacks has been there: at least 1; 0 it lacks
  * nothing. */
 static int64_t
-lacking_since(const struct ship *s)
+lacking_us(const struct ship *s, int64_t boot_us)
 {
 	size_t i;
 
 	for (i = 0; i < s->stamp_count; i++)
 		if (s->stamps[i].lsn > s->wal.durable_lsn)
-			return s->stamps[i].us;
+			return boot_us > s->stamps[i].boot_us
+			    ? boot_us - s->stamps[i].boot_us
+			    : 1;
 	return 0;
 }
 
@@ -305,7 +307,6 @@ note_course(struct ship *s, int64_t boot_us)
 {
 	const struct ship_wal *w = &s->wal;
 	uint64_t bytes = wal_done_bytes(w) + s->objects.sent_bytes;
-	int64_t now_us = clock_now_us(), since_us = lacking_since(s);
 
 	pace_note(&s->wal_pace, wal_done_bytes(w), boot_us);
 	pace_note(&s->object_pace, s->objects.sent_bytes, boot_us);
@@ -318,10 +319,8 @@ note_course(struct ship *s, int64_t boot_us)
 		    s->cluster->name, TRAIL_TO, courier_peer(s->courier)->name,
 		    NULL);
 	if (s->trail != NULL)
-		trail_note(s->trail, now_us, behind_bytes(s),
-		    since_us == 0 || now_us < since_us
-			? 0
-			: (uint64_t)(now_us - since_us),
+		trail_note(s->trail, clock_now_us(), behind_bytes(s),
+		    (uint64_t)lacking_us(s, boot_us),
 		    bytes > s->trail_bytes ? bytes - s->trail_bytes : 0);
 	s->trail_bytes = bytes;
 }
@@ -359,7 +358,7 @@ ship_tick(struct ship *s, int64_t now_us)
 	}
 	if (now_us - s->stamp_us >= STAMP_US) {
 		s->stamp_us = now_us;
-		note_stamp(s, s->wal.source_lsn, clock_now_us());
+		note_stamp(s, s->wal.source_lsn, now_us);
 		send_stamp(s);
 		note_course(s, now_us);
 	}
@@ -410,8 +409,11 @@ void
 ship_status(const struct ship *s, json_t *out)
 {
 	const struct ship_wal *w = &s->wal;
+	int64_t since_us = lacking_us(s, clock_boot_us());
 	char text[LSN_TEXT_BYTES];
 
+	/* Our clock as it is now. */
+	since_us = since_us == 0 ? 0 : clock_now_us() - since_us;
 	json_set_str(out, "cluster", s->cluster->name);
 	json_set_str(out, "lineage", s->lineage.name);
 	json_set_str(out, "state",
@@ -426,8 +428,7 @@ ship_status(const struct ship *s, json_t *out)
 		json_set_str(out, "committed", lsn_text(w->durable_lsn, text));
 		json_set_str(out, "source_end", lsn_text(w->source_lsn, text));
 		json_set_u64(out, "behind_bytes", behind_bytes(s));
-		json_set_u64(
-		    out, "lacking_since_us", (uint64_t)lacking_since(s));
+		json_set_u64(out, "lacking_since_us", (uint64_t)since_us);
 	}
 	json_set_u64(out, "wal_plain_bytes", w->plain_bytes);
 	json_set_u64(out, "wal_sent_bytes", w->compressed_bytes);

@@ -82,7 +82,7 @@ struct ship_wal {
 #define SHIP_STAMPS 512
 struct ship_stamp {
 	uint64_t lsn;
-	int64_t us; /* our clock */
+	int64_t boot_us;
 };
 
 struct ship {

@@ -51,9 +51,8 @@ by_link(const struct settings *s, const struct cluster_settings *c, int64_t *us,
 		AUTO_FREE char *path = mem_printf(
 		    "%s/link/%s.json", s->state_dir, s->peers[i].name);
 		AUTO_JSON json_t *j = show_read(path);
-		int64_t age_us = clock_now_us() - json_get_int(j, "updated_us");
 
-		if (age_us > STALE_US || age_us < -STALE_US ||
+		if (show_age_us(j) > STALE_US ||
 		    !json_is_true(json_object_get(j, "up")) ||
 		    !brings(j, c->name))
 			continue;
@@ -69,15 +68,28 @@ bool
 skew_of_server(const struct settings *s, const struct cluster_settings *c,
     int64_t *us, char peer[64])
 {
-	int64_t when_us;
+	int64_t when_us, age_us;
 
 	peer[0] = '\0';
 	*us = 0;
 	if (by_link(s, c, us, peer))
 		return true;
-	if (by_receiver(s, c, us, &when_us) &&
-	    clock_now_us() - when_us < STALE_US)
+	age_us = by_receiver(s, c, us, &when_us) ? clock_now_us() - when_us
+						 : STALE_US;
+	if (age_us > -STALE_US && age_us < STALE_US)
 		return true;
 	*us = 0;
 	return false;
+}
+
+int64_t
+skew_late_us(const json_t *link, const json_t *accept)
+{
+	int64_t now_us = show_now_us(link), late_us;
+
+	if (json_need_i64(accept, "late_us", &late_us, NULL) == 0)
+		return late_us + now_us - json_get_int(link, "updated_us");
+	/* The source's clock, as ours would show it. */
+	return now_us + json_get_int(link, "skew_us") -
+	    json_get_int(accept, "source_us");
 }

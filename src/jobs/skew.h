@@ -7,6 +7,7 @@
  * is taken for its server's).
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,5 +17,9 @@
  * false, and 0: nobody is in contact. */
 bool skew_of_server(const struct settings *s, const struct cluster_settings *c,
     int64_t *us, char peer[64]);
+
+/* How old what is here is: of what the courier says of a link, and one of its
+ * "accepts". */
+int64_t skew_late_us(const json_t *link, const json_t *accept);
 
 #endif /* !JOBS_SKEW_H */

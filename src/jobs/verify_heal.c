@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/progress.h"
+#include "base/show.h"
 #include "base/strmap.h"
 #include "jobs/control.h"
 #include "jobs/damage.h"
@@ -167,7 +168,7 @@ look_at_links(const struct wait *w, const json_t *items, bool *reached)
 		bytes += (uint64_t)json_integer_value(
 		    json_object_get(heal, "arrived_bytes"));
 		if (!json_is_true(json_object_get(l, "up")) ||
-		    json_get_int(l, "updated_us") + STALE_US < clock_now_us())
+		    show_age_us(l) > STALE_US)
 			continue;
 		json_array_foreach(items, k,
 		    item) if (damage_answer(item, peer) == NULL) *reached =

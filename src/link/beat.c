@@ -116,6 +116,18 @@ beat_tick(struct link *l)
 	probe_lanes(l);
 }
 
+/* Neither knows it better than by half its round trip: if they differ by more, a
+ * clock was set. */
+static bool
+was_set(const struct link *l, int64_t skew_us, int64_t rtt_us)
+{
+	uint64_t d = skew_us > l->st.skew_us
+	    ? (uint64_t)skew_us - (uint64_t)l->st.skew_us
+	    : (uint64_t)l->st.skew_us - (uint64_t)skew_us;
+
+	return d > (uint64_t)rtt_us + l->skew_rtt_us;
+}
+
 /* Round trip, and the difference of the clocks, of which the fastest of late
  * knows best. */
 static void
@@ -124,6 +136,11 @@ measure(struct link *l, struct path *p, const struct frame *f)
 	int64_t now = clock_boot_us(), wall = clock_now_us();
 	int64_t rtt = now - f->clock_us;
 	int64_t there = f->echoed_us - f->came_us;
+	/* Each alone, so that strange times do not overflow. */
+	int64_t skew_us =
+	    (int64_t)(((uint64_t)f->came_us - (uint64_t)f->wall_us) +
+		((uint64_t)f->echoed_us - (uint64_t)wall)) /
+	    2;
 
 	if (there > 0 && there < rtt)
 		rtt -= there;
@@ -135,14 +152,11 @@ measure(struct link *l, struct path *p, const struct frame *f)
 	    ? (uint32_t)rtt
 	    : (uint32_t)((7 * (uint64_t)p->st.rtt_us + (uint64_t)rtt) / 8);
 	if (l->skew_rtt_us == 0 || rtt <= l->skew_rtt_us + l->skew_rtt_us / 8 ||
-	    now - l->skew_us > 60 * CLOCK_SECOND_US) {
+	    now - l->skew_us > 60 * CLOCK_SECOND_US ||
+	    was_set(l, skew_us, rtt)) {
 		l->skew_rtt_us = (uint32_t)rtt;
 		l->skew_us = now;
-		/* Each alone, so that strange times do not overflow. */
-		l->st.skew_us =
-		    (int64_t)(((uint64_t)f->came_us - (uint64_t)f->wall_us) +
-			((uint64_t)f->echoed_us - (uint64_t)wall)) /
-		    2;
+		l->st.skew_us = skew_us;
 	}
 }
 

@@ -9,6 +9,7 @@ use warnings;
 use lib "$ENV{PGKURA_SRC}/tests/lib";
 use Test::More;
 use Kura;
+use Kura::Clock;
 use Kura::Roles;
 use Kura::Writers;
 
@@ -65,90 +66,20 @@ sub server_processes
 
 # ---- wall clocks ----
 
-my $shim = <<'C';
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/time.h>
-#include <time.h>
-
-static long long
-shift(void)
-{
-	static volatile long long *p;
-
-	if (p == NULL) {
-		int fd = open(getenv("SHIFT_FILE"), O_RDONLY | O_CLOEXEC);
-
-		p = mmap(NULL, 8, PROT_READ, MAP_SHARED, fd, 0);
-	}
-	return *p;
-}
-
-int
-clock_gettime(clockid_t id, struct timespec *t)
-{
-	static int (*real)(clockid_t, struct timespec *);
-	int rc;
-
-	if (real == NULL)
-		real = (int (*)(clockid_t, struct timespec *))dlsym(
-		    RTLD_NEXT, "clock_gettime");
-	rc = real(id, t);
-	if (id == CLOCK_REALTIME)
-		t->tv_sec += shift();
-	return rc;
-}
-
-int
-gettimeofday(struct timeval *restrict t, void *restrict zone)
-{
-	struct timespec s;
-
-	(void)zone;
-	clock_gettime(CLOCK_REALTIME, &s);
-	t->tv_sec = s.tv_sec;
-	t->tv_usec = s.tv_nsec / 1000;
-	return 0;
-}
-
-time_t
-time(time_t *out)
-{
-	struct timespec s;
-
-	clock_gettime(CLOCK_REALTIME, &s);
-	if (out != NULL)
-		*out = s.tv_sec;
-	return s.tv_sec;
-}
-C
-
 SKIP: {
-	my $dir = Kura::tempdir();
-	my $cc = $ENV{CC} // 'cc';
+	my $clock = Kura::Clock->new;
 
-	Kura::write_file("$dir/shim.c", $shim);
-	chmod(0755, $dir);
-	skip('no compiler, or sanitizers', 4)
-	    if Kura::slurp(Kura::program('pgkurad')) =~ /__[at]san_init/
-	    || system("$cc -shared -fPIC -o $dir/shim.so $dir/shim.c -ldl") != 0;
-	my $jump = sub { Kura::write_file("$dir/shift", pack('q<', $_[0]), '+<') };
-
-	Kura::write_file("$dir/shift", pack('q<', 0));
+	skip('no compiler, or sanitizers', 4) if !$clock;
 	settle('tokyo', 'osaka');
 	$r->sites->stop('tokyo');
-	push @{ $r->site('tokyo')->{in} }, 'env', "SHIFT_FILE=$dir/shift",
-	    "LD_PRELOAD=$dir/shim.so";
+	push @{ $r->site('tokyo')->{in} }, $clock->in;
 	$r->sites->start_daemon('tokyo');
 	settle('tokyo', 'osaka');
 	my $log = length $r->events('tokyo');
 	my $server = $r->primary->running;
 
 	for my $seconds (3600, -7200, 0, 86400 * 400, -86400 * 400) {
-		$jump->($seconds);
+		$clock->set($seconds);
 		my $from = Kura::Writers::now();
 		# Longer than a quarter of the lease: it has been prolonged.
 		Kura::wait_until(
@@ -162,7 +93,7 @@ SKIP: {
 	unlike(substr($r->events('tokyo'), $log), qr/rule_state|server_stopped/,
 		'nobody noticed anything');
 	ok(!$w->acknowledged('osaka'), 'the other did not take over');
-	$jump->(3600);
+	$clock->set(3600);
 }
 
 # ---- a server whose first process is stopped ----

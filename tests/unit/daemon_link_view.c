@@ -20,7 +20,7 @@ static char folder[] = "/tmp/link_view.XXXXXX";
 static struct settings *settings;
 
 /* Let the courier say this; "%" stands for the time, and a number behind it for
- * so many seconds before. */
+ * so many seconds before; "@" for that of CLOCK_BOOTTIME. */
 static void
 say(const char *text)
 {
@@ -31,9 +31,10 @@ say(const char *text)
 	if (f == NULL)
 		tap_bail("could not write %s", path);
 	for (; *text != '\0'; text++)
-		if (*text == '%') {
+		if (*text == '%' || *text == '@') {
 			(void)fprintf(f, "%lld",
-			    (long long)(clock_now_us() -
+			    (long long)((*text == '%' ? clock_now_us()
+						      : clock_boot_us()) -
 				strtol(text + 1, &end, 10) * S));
 			text = end - 1;
 		} else {
@@ -126,6 +127,38 @@ check_lag(void)
 	tap_str(names(a), "", "the other clock is behind by a minute");
 }
 
+/* The clock was set, by an hour, since that was written. */
+#define SET(ago, by, up, rest)                                    \
+	"{\"boot_us\":@" ago ",\"updated_us\":%" by ",\"up\":" up \
+	",\"heard_ago_us\":1,\"paths\":[" UP "]" rest "}"
+
+static void
+check_set(void)
+{
+	AUTO_ALARMS struct alarms *a = alarms_new();
+
+	say(SET("60", "-3540", "true", ""));
+	tap_str(names(a), "peer_unreachable",
+	    "a clock set back: a courier that hangs does so still");
+	say(SET("1", "3601", "true", ""));
+	tap_str(names(a), "", "set forward: one that does not does not");
+	say(SET("1", "-3599", "true", SHIP("\"lacking_since_us\":%-3510")));
+	tap_str(names(a), "rpo_exceeded", "set back: what lags by 90 s does");
+	say(SET("1", "3601", "true", SHIP("\"lacking_since_us\":%3630")));
+	tap_str(names(a), "", "set forward: by 30 s is within the target");
+	say(SET("1", "-3599", "true",
+	    ACCEPT("\"state\":\"accepting\",\"source_us\":%-3510,"
+		   "\"late_us\":90000000")));
+	tap_str(names(a), "rpo_exceeded", "the same of what comes");
+	say(SET("1", "3601", "true",
+	    ACCEPT("\"state\":\"accepting\",\"source_us\":%3630,"
+		   "\"late_us\":30000000")));
+	tap_str(names(a), "", "... both ways");
+	say(SET("-10", "1", "true", ""));
+	tap_str(names(a), "peer_unreachable",
+	    "what was said before the machine was started is not so now");
+}
+
 static void
 check_sentence(void)
 {
@@ -164,6 +197,7 @@ main(void)
 		tap_bail("%s", e.text);
 	check_reach();
 	check_lag();
+	check_set();
 	check_sentence();
 	settings_free(settings);
 	(void)unlink(file);
