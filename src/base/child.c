@@ -52,10 +52,8 @@ arrange_fds(int out_fd, int err_fd)
 	return place_fd(out_fd, 1) == -1 || place_fd(err_fd, 2) == -1 ? -1 : 0;
 }
 
-/* Signals as a new program expects them: handlers go with exec by itself, but
- * what is ignored or blocked would stay so. */
-static int
-reset_signals(void)
+int
+child_reset_signals(void)
 {
 	sigset_t none;
 	int sig;
@@ -95,7 +93,7 @@ become(const char *const *argv, const struct child_spawn *how, pid_t parent,
 	if (how->die_with_parent && prctl(PR_SET_PDEATHSIG, SIGTERM) == -1)
 		goto failed;
 	if (arrange_fds(how->out_fd, how->err_fd) == -1 ||
-	    reset_signals() == -1)
+	    child_reset_signals() == -1)
 		goto failed;
 	/* The parent may have gone before PR_SET_PDEATHSIG. */
 	if (how->die_with_parent && getppid() != parent)

@@ -32,6 +32,10 @@ pid_t child_start(const char *const *argv, int out_fd, int err_fd,
 pid_t child_start_apart(
     const char *const *argv, int out_fd, int err_fd, uid_t uid, struct err *e);
 
+/* Between fork and exec: signals as a new program expects them.  Handlers go with
+ * exec by itself, but what is ignored or blocked would stay so. */
+int child_reset_signals(void);
+
 /*
  * Run to the end within timeout_ms (0: no bound; then SIGKILL to its group and
  * ERR_TRANSIENT).  A stop that is requested meanwhile ends it the same way,

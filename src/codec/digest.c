@@ -23,8 +23,8 @@ hex_encode(const uint8_t *in, size_t len, char *out)
 	out[2 * len] = '\0';
 }
 
-static int
-digit_value(char c)
+int
+hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -43,10 +43,10 @@ hex_decode(const char *text, uint8_t *out, size_t len)
 
 	for (i = 0; i < len; i++) {
 		/* A NUL is no digit, so nothing behind it is looked at. */
-		high = digit_value(text[2 * i]);
+		high = hex_value(text[2 * i]);
 		if (high == -1)
 			return -1;
-		low = digit_value(text[2 * i + 1]);
+		low = hex_value(text[2 * i + 1]);
 		if (low == -1)
 			return -1;
 		out[i] = (uint8_t)(high << 4 | low);

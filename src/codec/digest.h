@@ -32,6 +32,8 @@ void sha256_hex(const uint8_t in[SHA256_BYTES], char out[SHA256_HEX_BYTES]);
 void hex_encode(const uint8_t *in, size_t len, char *out);
 /* Exactly 2 * len hex digits (either case) and a NUL; 0 or -1. */
 int hex_decode(const char *text, uint8_t *out, size_t len);
+/* Of one digit, either case; -1: it is none. */
+int hex_value(char c);
 
 /*
  * CRC-32C (Castagnoli) as PostgreSQL's pg_crc32c, finished form.  crc32c(0, ..)

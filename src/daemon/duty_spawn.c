@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/child.h"
 
 /* Give the new program fd as target, whatever stands there now. */
 static int
@@ -37,18 +38,6 @@ arrange_fds(int settings_fd, int message_fd)
 	return 0;
 }
 
-static int
-reset_signals(void)
-{
-	sigset_t none;
-	int sig;
-
-	for (sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL); /* not all can be changed */
-	(void)sigemptyset(&none);
-	return sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /*
  * In the child.  It may lose nothing by a kill at any instant, so the kernel
  * ends it for certain when the supervisor dies.
@@ -58,7 +47,8 @@ become(const char *program, char *const *argv, pid_t parent, int settings_fd,
     int message_fd)
 {
 	if (setpgid(0, 0) == -1 || prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 ||
-	    arrange_fds(settings_fd, message_fd) == -1 || reset_signals() == -1)
+	    arrange_fds(settings_fd, message_fd) == -1 ||
+	    child_reset_signals() == -1)
 		_exit(127);
 	if (getppid() != parent)
 		_exit(127); /* it died before PR_SET_PDEATHSIG */

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/utf8.h"
 #include "pg/scan.h"
 
 #define SECONDS_MIN (-62167219200) /* 0000-01-01 00:00:00 */
@@ -10,45 +11,14 @@
 
 #define YEAR_MAX 1000000u
 
-/*
- * Bytes of the character at p, 0 when it is none: not the shortest form, half
- * of a surrogate pair, or beyond U+10FFFF.
- */
-static size_t
-character_len(const unsigned char *p)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t len, i;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (p[0] == 0xe0)
-		low = 0xa0;
-	else if (p[0] == 0xed)
-		high = 0x9f;
-	else if (p[0] == 0xf0)
-		low = 0x90;
-	else if (p[0] == 0xf4)
-		high = 0x8f;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
 bool
 pgmanifest_utf8_valid(const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	const uint8_t *p = (const uint8_t *)text;
 	size_t len;
 
 	for (; *p != '\0'; p += len) {
-		len = character_len(p);
+		len = utf8_len(p);
 		if (len == 0)
 			return false;
 	}

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "codec/digest.h"
+
 static void
 skip(struct scan *s, size_t len)
 {
@@ -42,18 +44,6 @@ bool
 scan_oid(struct scan *s, uint32_t *oid)
 {
 	return s->left > 0 && s->p[0] != '0' && scan_u32(s, oid);
-}
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 bool
