@@ -245,13 +245,39 @@ age_of(const struct decide_says *says, unsigned int seat, int64_t now_us)
 	return now_us - says->heard_us + says->saw_us[seat];
 }
 
+static bool
+same_sign(
+    const struct decide_says *a, const struct decide_says *b, unsigned int seat)
+{
+	return a->echo[seat].process == b->echo[seat].process &&
+	    a->echo[seat].beat_us == b->echo[seat].beat_us;
+}
+
+/*
+ * How long ago a sender that is heard now had its last sign of life of a seat.  Each
+ * message makes the time that it was on its way part of the answer.  Of one sign it
+ * is the shortest way that counts: a later word of it, by a slower way, is no new
+ * sign.  And what was seen once was seen, in whatever order it is told.
+ */
+static int64_t
+best_age(const struct decide_says *was, const struct decide_says *is,
+    unsigned int seat, int64_t now_us)
+{
+	int64_t before = age_of(was, seat, now_us), now = is->saw_us[seat];
+
+	if (before < 0 || now < 0)
+		return before < 0 ? now : before;
+	if (same_sign(was, is, seat))
+		return before > now ? before : now;
+	return before < now ? before : now;
+}
+
 bool
 message_hear(struct decide_says *says, const struct message *m,
     enum record_seat self, uint64_t process, int64_t now_us)
 {
 	struct decide_says next = m->says;
 	unsigned int seat;
-	int64_t age;
 
 	if (says->heard && says->process == m->says.process &&
 	    says->beat_us > m->says.beat_us)
@@ -262,13 +288,8 @@ message_hear(struct decide_says *says, const struct message *m,
 	if (m->says.echo[self].process == process &&
 	    m->says.echo[self].beat_us <= (uint64_t)now_us)
 		next.echo_us = (int64_t)m->says.echo[self].beat_us;
-	/* What was seen once was seen, in whatever order it is told. */
-	for (seat = 0; seat < SEATS; seat++) {
-		age = age_of(says, seat, now_us);
-		if (age >= 0 &&
-		    (next.saw_us[seat] < 0 || age < next.saw_us[seat]))
-			next.saw_us[seat] = age;
-	}
+	for (seat = 0; seat < SEATS; seat++)
+		next.saw_us[seat] = best_age(says, &m->says, seat, now_us);
 	*says = next;
 	return true;
 }
