@@ -197,6 +197,19 @@ print_drill(
 	(void)printf("\n");
 }
 
+/* In operation: one that runs, or will. */
+static void
+print_live(const json_t *job)
+{
+	char when[CLOCK_TEXT_BYTES];
+
+	if (json_is_true(json_object_get(job, "running")))
+		(void)printf("  live      a live drill is running\n");
+	else if (json_get_int(job, "next_us") != 0)
+		(void)printf("  live      the next live drill %.16s\n",
+		    clock_local(json_get_int(job, "next_us"), when));
+}
+
 static void
 print_rule(const json_t *r)
 {
@@ -280,6 +293,7 @@ print_cluster(const json_t *c, int64_t now_us)
 	print_ready(json_object_get(c, "ready"));
 	print_drill(json_object_get(c, "drill"), json_object_get(jobs, "drill"),
 	    json_get_int(c, "rto_target_us"), now_us);
+	print_live(json_object_get(jobs, "drill_live"));
 }
 
 /* ", durable there up to 0/3000060, 1.2 MB behind", or "in step" */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "cli/drill_print.h"
 #include "cli/role.h"
 #include "jobs/drill_live.h"
@@ -74,10 +75,10 @@ live_drill_command(struct cli *cli, const struct cluster_settings *c,
 {
 	struct drill_live_plan plan;
 	struct drill_live_options o = { .hold_us = DRILL_LIVE_HOLD_US,
-		.agreed = &plan,
+		.from = plan.from,
 		.say = role_progress,
 		.arg = cli };
-	struct drill_result r;
+	AUTO_JSON json_t *report = NULL;
 	int rc;
 
 	if (f->hold != NULL &&
@@ -94,10 +95,8 @@ live_drill_command(struct cli *cli, const struct cluster_settings *c,
 	if (role_confirm(c, f->yes, e) == -1)
 		return -1;
 	(void)fflush(stdout);
-	if (drill_live_run(cli->settings, c, &o, &r, e) == -1)
-		return -1;
-	drill_print_result(cli, r.report);
-	rc = drill_live_verdict(&r, e);
-	drill_result_free(&r);
+	rc = drill_live_ask(cli->settings, c, &o, &report, e);
+	if (report != NULL)
+		drill_print_result(cli, report);
 	return rc;
 }

@@ -83,6 +83,7 @@ struct cluster_settings {
 	enum wal_ack wal_ack;
 	int64_t wal_ack_timeout_us;	  /* then local is enough; 0 never */
 	char *drill_schedule;		  /* NULL: only by hand */
+	char *drill_live_schedule;	  /* NULL: only by hand */
 	char *drill_dir;		  /* NULL: in state_dir */
 	char *drill_user;		  /* a superuser; "postgres" */
 	char *drill_checks;		  /* folder of *.sql; NULL none */

@@ -91,8 +91,8 @@ const struct option settings_options[] = {
 	{ "failover_group", SITE(failover_group), .type = OPTION_TEXT,
 	    .supervisor_only = true, .example = "dba-oncall",
 	    .what = "Group whose members may observe, and give orders about "
-	    "roles: failover, switchover, failback, salvage, maintenance.  "
-	    "Each is logged with who gave it." },
+	    "roles: failover, switchover, failback, salvage, maintenance, live "
+	    "drills.  Each is logged with who gave it." },
 	{ "log_format", SITE(log_format), .type = OPTION_WORD,
 	    .words = formats, .initial = "text", .example = "json",
 	    .what = "How pgkurad writes events to standard error: text with "
@@ -252,6 +252,13 @@ const struct option settings_options[] = {
 	    .example = "0 4 1 * *",
 	    .what = "When to rehearse the loss of the server: \"pgkura "
 	    "drill\".  Not set: only by hand." },
+	{ "drill_live_schedule", CLUSTER(drill_live_schedule),
+	    .type = OPTION_CALENDAR, .supervisor_only = true,
+	    .example = "0 4 1 */3 *",
+	    .what = "When to rehearse in operation: \"pgkura drill --live\", a "
+	    "switchover to the other site and back.  The site that is then the "
+	    "primary begins, if nothing stands in the way; what was missed is "
+	    "not made up for.  Not set: only by hand." },
 	{ "drill_dir", CLUSTER(drill_dir), .type = OPTION_PATH,
 	    .example = "/srv/drills",
 	    .what = "Folder in which drills make their copy of the cluster, "

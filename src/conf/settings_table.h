@@ -27,6 +27,7 @@ enum option_type {
 	OPTION_STORE,	 /* absolute path or url */
 	OPTION_CONNINFO, /* key=value pairs or postgresql:// */
 	OPTION_SCHEDULE,
+	OPTION_CALENDAR, /* a SCHEDULE of times of the day */
 	OPTION_WINDOW,
 	OPTION_NAMES,	  /* NAMEs separated by commas */
 	OPTION_LISTEN,	  /* "host:port, ..."; the host may be "*" */

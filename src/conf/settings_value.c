@@ -146,6 +146,9 @@ option_allowed(const struct option *o, struct buf *out)
 		    "five cron fields, @daily and the like, or "
 		    "\"every\" and an interval");
 		return;
+	case OPTION_CALENDAR:
+		buf_printf(out, "five cron fields, @daily and the like");
+		return;
 	case OPTION_WINDOW:
 		buf_printf(out, "two times of the day");
 		return;
@@ -367,9 +370,11 @@ set_text(const struct option *o, void *base, const char *text, struct err *e)
 		text = "";
 	else if (!text_fits(o, text))
 		return refuse(o, text, e);
-	if (o->type == OPTION_SCHEDULE &&
+	if ((o->type == OPTION_SCHEDULE || o->type == OPTION_CALENDAR) &&
 	    schedule_parse(&schedule, text, e) == -1)
 		return err_ctx(e, "%s", o->key);
+	if (o->type == OPTION_CALENDAR && schedule.every_us != 0)
+		return refuse(o, text, e);
 	if (o->type == OPTION_WINDOW &&
 	    window_of_day_parse(&window, text, e) == -1)
 		return err_ctx(e, "%s", o->key);

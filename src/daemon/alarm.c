@@ -61,6 +61,8 @@ static const struct {
 	    "pgkura verify %s" },
 	[ALARM_DRILL_FAILED] = { "drill_failed", LOG_LEVEL_ERROR,
 	    "pgkura drill list %s" },
+	[ALARM_DRILL_LIVE_FAILED] = { "drill_live_failed", LOG_LEVEL_WARNING,
+	    "pgkura role %s" },
 	[ALARM_DRILL_OVERDUE] = { "drill_overdue", LOG_LEVEL_WARNING,
 	    "pgkura drill %s" },
 	[ALARM_DRILL_REPORTS] = { "drill_reports_damaged", LOG_LEVEL_ERROR,

@@ -119,14 +119,8 @@ control_server_free(struct control_server *c)
 static void
 set_error(json_t *reply, const struct err *e)
 {
-	json_t *error = json_object();
-
 	(void)json_object_clear(reply);
-	json_set_str(error, "kind", err_kind_name(e->kind));
-	json_set_str(error, "message", e->text);
-	if (e->hint[0] != '\0')
-		json_set_str(error, "hint", e->hint);
-	(void)json_object_set_new(reply, "error", error);
+	(void)json_object_set_new(reply, "error", control_error_json(e));
 }
 
 static void

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,12 +20,14 @@
 #include "daemon/duty_watch.h"
 #include "daemon/message.h"
 #include "jobs/drill.h"
+#include "jobs/drill_live.h"
 #include "jobs/follow.h"
 #include "jobs/jobs.h"
 #include "jobs/promote.h"
 #include "jobs/rule.h"
 
 #define SETTINGS_BYTES_MAX ((off_t)1 << 20)
+#define ORDER_MS	   10000
 
 /* ---- one function a duty; fd leads to the supervisor, or is -1 ---- */
 
@@ -165,6 +168,24 @@ run_drill(const struct settings *s, const struct cluster_settings *c, int fd,
 	return rc;
 }
 
+/* What it is to do comes from the supervisor. */
+static int
+run_drill_live(const struct settings *s, const struct cluster_settings *c,
+    int fd, struct err *e)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	AUTO_JSON json_t *order = NULL;
+	int rc = 1;
+
+	if (fd != -1) {
+		(void)poll(&p, 1, ORDER_MS);
+		rc = message_receive(fd, &order, e);
+	}
+	if (rc == 0)
+		return err_set(e, ERR_CANCELED, "pgkurad has gone away");
+	return rc == -1 ? -1 : drill_live_job(s, c, order, e);
+}
+
 static int
 run_rule(const struct settings *s, const struct cluster_settings *c, int fd,
     struct err *e)
@@ -190,6 +211,7 @@ static const struct {
 	{ "expire", true, run_expire },
 	{ "verify", true, run_verify },
 	{ "drill", true, run_drill },
+	{ DRILL_LIVE_JOB, true, run_drill_live },
 };
 
 /* ---- what is around them ---- */

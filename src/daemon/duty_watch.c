@@ -104,6 +104,30 @@ see_backups(
 	return rc;
 }
 
+/* When the last live drill began that nobody needs to look at any more: it has
+ * passed, or somebody has signed its report off. */
+static void
+see_live(const struct chain *c, json_t *seen)
+{
+	int64_t settled_us = 0, started_us;
+	size_t i, count;
+
+	for (i = 0; i < c->count; i++) {
+		const struct chain_link *k = &c->links[i];
+		const json_t *j = k->report.json;
+
+		if (j == NULL || k->report.kind != REPORT_LIVE)
+			continue;
+		free(chain_sign_offs(c, k->id, &count));
+		started_us = report_number(j, "started_us");
+		if ((count > 0 ||
+			strcmp(report_text(j, "result"), "passed") == 0) &&
+		    started_us > settled_us)
+			settled_us = started_us;
+	}
+	set_time(seen, "live_settled_us", settled_us);
+}
+
 /* The last drill of this site, and how its reports stand. */
 static int
 see_drills(const struct watcher *w, const struct lineage *l, json_t *seen,
@@ -117,6 +141,7 @@ see_drills(const struct watcher *w, const struct lineage *l, json_t *seen,
 		return -1;
 	if (c.count == 0)
 		return 0;
+	see_live(&c, seen);
 	o = json_object();
 	json_set_u64(o, "faults", c.faults);
 	for (i = 0; i < c.count; i++) {

@@ -228,6 +228,16 @@ take_drill(struct cluster_view *c, const json_t *drill, int64_t now_us)
 		r->failure_us = 0;
 }
 
+/* Where the last one of ours left the role is no news any more. */
+static void
+take_live(struct cluster_view *c, int64_t settled_us)
+{
+	struct job_record *r = &c->known.jobs[JOB_DRILL_LIVE];
+
+	if (!r->running && settled_us >= r->started_us)
+		r->failure_us = 0;
+}
+
 static void
 take_cluster(struct facts *f, const json_t *m)
 {
@@ -249,6 +259,7 @@ take_cluster(struct facts *f, const json_t *m)
 	c->known.newest_backup_us = past(
 	    &c->newest_backup, message_number(m, "newest_backup_us"), when_us);
 	take_drill(c, json_object_get(m, "drill"), when_us);
+	take_live(c, message_number(m, "live_settled_us"));
 	judge_gap(c, json_object_get(m, "gap") != NULL, when_us);
 }
 

@@ -348,7 +348,8 @@ judge_jobs(struct alarms *a, const struct cluster_view *c)
 		[JOB_BACKUP] = ALARM_BACKUP_FAILED,
 		[JOB_EXPIRE] = ALARM_EXPIRE_FAILED,
 		[JOB_VERIFY] = ALARM_VERIFY_FAILED,
-		[JOB_DRILL] = ALARM_DRILL_FAILED
+		[JOB_DRILL] = ALARM_DRILL_FAILED,
+		[JOB_DRILL_LIVE] = ALARM_DRILL_LIVE_FAILED
 	};
 	char text[MESSAGE_BYTES];
 	int job;

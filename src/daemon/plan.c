@@ -15,6 +15,7 @@ static const char *const names[JOB_COUNT] = {
 	[JOB_EXPIRE] = "expire",
 	[JOB_VERIFY] = "verify",
 	[JOB_DRILL] = "drill",
+	[JOB_DRILL_LIVE] = "drill_live",
 };
 
 const char *
@@ -49,6 +50,8 @@ plan_init(struct plan *p, const struct cluster_settings *c)
 	    schedule_parse(&p->verify, c->verify_schedule, NULL) == 0;
 	p->has_drill = c->drill_schedule != NULL &&
 	    schedule_parse(&p->drill, c->drill_schedule, NULL) == 0;
+	p->has_live = c->drill_live_schedule != NULL &&
+	    schedule_parse(&p->live, c->drill_live_schedule, NULL) == 0;
 	p->has_window = c->backup_window != NULL &&
 	    window_of_day_parse(&p->window, c->backup_window, NULL) == 0;
 }
@@ -197,6 +200,26 @@ plan_drill(const struct plan *p, const struct plan_facts *f, int64_t now_us)
 	return v;
 }
 
+/* In operation, so at no other time than that of the schedule: what was missed is
+ * not made up for, and what has failed is not tried again. */
+static struct plan_verdict
+plan_live(const struct plan *p, const struct plan_facts *f, int64_t now_us)
+{
+	const struct job_record *r = &f->jobs[JOB_DRILL_LIVE];
+	int64_t last_us = max_of(max_of(f->since_us, f->live_us),
+	    max_of(r->started_us, r->finished_us));
+	struct plan_verdict v = { .why = "schedule" };
+
+	if (!p->has_live || !f->history_known)
+		return (struct plan_verdict){ 0 };
+	if (last_us > now_us)
+		last_us = now_us; /* a clock was set back */
+	v.next_us = schedule_next(
+	    &p->live, max_of(last_us, now_us - PUNCTUAL_US), last_us);
+	v.due = !r->running && v.next_us <= now_us;
+	return v;
+}
+
 struct plan_verdict
 plan_job(const struct plan *p, const struct plan_facts *f, enum job job,
     int64_t now_us)
@@ -208,6 +231,8 @@ plan_job(const struct plan *p, const struct plan_facts *f, enum job job,
 		return plan_verify(p, f, now_us);
 	case JOB_DRILL:
 		return plan_drill(p, f, now_us);
+	case JOB_DRILL_LIVE:
+		return plan_live(p, f, now_us);
 	case JOB_BACKUP:
 		break;
 	}

@@ -13,8 +13,9 @@
  *	verify	when its schedule has come since the last one that succeeded
  *	drill	when its schedule has come since the last one of which there is
  *		a report, by whom ever it was ordered
+ *	drill_live when its schedule comes, and at no other time
  *
- * A job that failed is due again PLAN_RETRY_US after it ended.
+ * A job that failed is due again PLAN_RETRY_US after it ended, but for the last.
  */
 
 #include <stdbool.h>
@@ -28,8 +29,8 @@
 #define PLAN_OVERDUE_US ((int64_t)60 * 60 * 1000000)
 
 /* In order of importance. */
-enum job { JOB_BACKUP, JOB_EXPIRE, JOB_VERIFY, JOB_DRILL };
-#define JOB_COUNT 4
+enum job { JOB_BACKUP, JOB_EXPIRE, JOB_VERIFY, JOB_DRILL, JOB_DRILL_LIVE };
+#define JOB_COUNT 5
 
 const char *job_name(enum job job);
 /* false when there is no job of that name. */
@@ -38,8 +39,8 @@ bool job_from_name(const char *name, enum job *job);
 /* When a cluster's jobs run. */
 struct plan {
 	bool has_server; /* else backups come from a peer only */
-	bool has_backup, has_verify, has_drill, has_window;
-	struct schedule backup, verify, drill;
+	bool has_backup, has_verify, has_drill, has_live, has_window;
+	struct schedule backup, verify, drill, live;
 	struct window_of_day window;
 };
 
@@ -62,6 +63,7 @@ struct plan_facts {
 	int64_t newest_backup_us; /* its start */
 	int64_t drill_us;	 /* start of the last drill with a report ... */
 	int64_t drill_passed_us; /* ... and of the last that passed */
+	int64_t live_us;	 /* when a live one was due last, run or not */
 	int64_t gap_us;	  /* when a gap in WAL was found; 0 there is none */
 	int64_t since_us; /* when the daemon began to care for the cluster */
 	struct job_record jobs[JOB_COUNT];

@@ -16,6 +16,22 @@
 #define EVENTS_DEFAULT 20
 #define BY_JOB	       ((enum control_right)0)
 
+static const struct cluster_settings *
+need_cluster(const struct supervisor *v, const json_t *request, struct err *e)
+{
+	const struct cluster_settings *c;
+	const char *name;
+
+	if (json_need_str(request, "cluster", &name, e) == -1 ||
+	    (c = settings_cluster(v->settings, name, e)) == NULL)
+		return NULL;
+	if (rule_wanted(c))
+		return c;
+	(void)err_set(
+	    e, ERR_REFUSED, "cluster \"%s\" has no role at this site", c->name);
+	return NULL;
+}
+
 static int
 answer_status(struct supervisor *v, const json_t *request,
     const struct control_peer *peer, json_t *reply, struct err *e)
@@ -51,24 +67,43 @@ answer_events(struct supervisor *v, const json_t *request,
 }
 
 static int
+need_job(const json_t *request, const char **name, const char **cluster,
+    enum job *job, struct err *e)
+{
+	if (json_need_str(request, "job", name, e) == -1 ||
+	    json_need_str(request, "cluster", cluster, e) == -1)
+		return -1;
+	if (job_from_name(*name, job))
+		return 0;
+	(void)err_set(e, ERR_USAGE, "there is no job \"%s\"", *name);
+	return err_hint(
+	    e, "Jobs are backup, expire, verify, drill and drill_live.");
+}
+
+static int
+run_live(struct supervisor *v, const json_t *request, const char *by,
+    json_t *reply, struct err *e)
+{
+	const struct cluster_settings *c = need_cluster(v, request, e);
+
+	return c == NULL ? -1
+			 : supervisor_live_run(v, request, c, by, reply, e);
+}
+
+static int
 answer_run(struct supervisor *v, const json_t *request,
     const struct control_peer *peer, json_t *reply, struct err *e)
 {
-	AUTO_FREE char *by = NULL;
+	AUTO_FREE char *by = who_asks(peer->uid, peer->pid);
 	const char *name, *cluster;
 	enum job job;
 
-	if (json_need_str(request, "job", &name, e) == -1 ||
-	    json_need_str(request, "cluster", &cluster, e) == -1)
+	if (need_job(request, &name, &cluster, &job, e) == -1)
 		return -1;
-	if (!job_from_name(name, &job)) {
-		(void)err_set(e, ERR_USAGE, "there is no job \"%s\"", name);
-		return err_hint(
-		    e, "Jobs are backup, expire, verify and drill.");
-	}
-	if (supervisor_start_job(v, job, cluster, "asked", e) == -1)
+	if ((job == JOB_DRILL_LIVE
+		    ? run_live(v, request, by, reply, e)
+		    : supervisor_start_job(v, job, cluster, "asked", e)) == -1)
 		return -1;
-	by = who_asks(peer->uid, peer->pid);
 	log_event(LOG_LEVEL_INFO, "job_asked",
 	    "a client of the control socket asked for a job", "cluster",
 	    cluster, "job", name, "by", by, NULL);
@@ -77,22 +112,42 @@ answer_run(struct supervisor *v, const json_t *request,
 	return 0;
 }
 
+static int
+answer_cancel(struct supervisor *v, const json_t *request,
+    const struct control_peer *peer, json_t *reply, struct err *e)
+{
+	AUTO_FREE char *by = who_asks(peer->uid, peer->pid);
+	const char *name, *cluster;
+	struct duty *y;
+	enum job job;
+
+	(void)reply;
+	if (need_job(request, &name, &cluster, &job, e) == -1)
+		return -1;
+	y = duties_find(v->duties, name, cluster);
+	if (y == NULL)
+		return err_set(e, ERR_NOT_FOUND, "no %s of cluster \"%s\" runs",
+		    name, cluster);
+	duty_stop(y);
+	log_event(LOG_LEVEL_INFO, "job_canceled",
+	    "a client of the control socket has stopped a job", "cluster",
+	    cluster, "job", name, "by", by, NULL);
+	return 0;
+}
+
 /* ---- roles ---- */
 
-static const struct cluster_settings *
-need_cluster(const struct supervisor *v, const json_t *request, struct err *e)
+static int
+answer_drill_live(struct supervisor *v, const json_t *request,
+    const struct control_peer *peer, json_t *reply, struct err *e)
 {
-	const struct cluster_settings *c;
-	const char *name;
+	const struct cluster_settings *c = need_cluster(v, request, e);
 
-	if (json_need_str(request, "cluster", &name, e) == -1 ||
-	    (c = settings_cluster(v->settings, name, e)) == NULL)
-		return NULL;
-	if (rule_wanted(c))
-		return c;
-	(void)err_set(
-	    e, ERR_REFUSED, "cluster \"%s\" has no role at this site", c->name);
-	return NULL;
+	(void)peer;
+	if (c == NULL)
+		return -1;
+	supervisor_live_answer(v, c, reply);
+	return 0;
 }
 
 static int
@@ -170,7 +225,9 @@ static const struct {
 	{ "status", CONTROL_RIGHT_OBSERVE, answer_status },
 	{ "events", CONTROL_RIGHT_OBSERVE, answer_events },
 	{ "role", CONTROL_RIGHT_OBSERVE, answer_role },
+	{ "drill_live", CONTROL_RIGHT_OBSERVE, answer_drill_live },
 	{ "run", BY_JOB, answer_run },
+	{ "cancel", BY_JOB, answer_cancel },
 	{ "order", CONTROL_RIGHT_FAILOVER, answer_order },
 	{ "reload", CONTROL_RIGHT_OWNER, answer_reload },
 	{ "stop", CONTROL_RIGHT_OWNER, answer_stop },
@@ -181,23 +238,25 @@ static const enum control_right job_rights[JOB_COUNT] = {
 	[JOB_EXPIRE] = CONTROL_RIGHT_BACKUP,
 	[JOB_VERIFY] = CONTROL_RIGHT_BACKUP,
 	[JOB_DRILL] = CONTROL_RIGHT_DRILL,
+	[JOB_DRILL_LIVE] = CONTROL_RIGHT_FAILOVER, /* it moves the role */
 };
 
 /* Who names no job is told so, if he may run any. */
 static int
-check_job_right(
-    const struct control_peer *peer, const json_t *request, struct err *e)
+check_job_right(const struct control_peer *peer, const char *request_name,
+    const json_t *request, struct err *e)
 {
 	AUTO_FREE char *what = NULL;
 	const char *name = json_get_str(request, "job");
 	enum job job;
 
 	if (!job_from_name(name, &job))
-		return (peer->rights & CONTROL_RIGHT_DRILL) != 0
+		return (peer->rights &
+			   (CONTROL_RIGHT_DRILL | CONTROL_RIGHT_FAILOVER)) != 0
 		    ? 0
 		    : control_right_check(
-			  peer->rights, CONTROL_RIGHT_BACKUP, "run", e);
-	what = mem_printf("run %s", name);
+			  peer->rights, CONTROL_RIGHT_BACKUP, request_name, e);
+	what = mem_printf("%s %s", request_name, name);
 	return control_right_check(peer->rights, job_rights[job], what, e);
 }
 
@@ -212,7 +271,7 @@ supervisor_answer(void *arg, const char *name, const json_t *request,
 		if (strcmp(requests[i].name, name) != 0)
 			continue;
 		rc = requests[i].right == BY_JOB
-		    ? check_job_right(peer, request, e)
+		    ? check_job_right(peer, name, request, e)
 		    : control_right_check(
 			  peer->rights, requests[i].right, name, e);
 		if (rc == -1) {
@@ -227,5 +286,6 @@ supervisor_answer(void *arg, const char *name, const json_t *request,
 	}
 	(void)err_set(e, ERR_USAGE, "there is no request \"%s\"", name);
 	return err_hint(e,
-	    "Requests are status, events, role, run, order, reload and stop.");
+	    "Requests are status, events, role, drill_live, run, cancel, order, "
+	    "reload and stop.");
 }

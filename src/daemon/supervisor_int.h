@@ -76,6 +76,17 @@ int supervisor_start_job(struct supervisor *v, enum job job,
 /* duty_ended_fn */
 void supervisor_duty_ended(void *arg, struct duty *y, int status);
 
+/* ---- supervisor_live.c ---- */
+/* "run" of a live drill; by: who asks. */
+int supervisor_live_run(struct supervisor *v, const json_t *request,
+    const struct cluster_settings *c, const char *by, json_t *reply,
+    struct err *e);
+/* One is due by drill_live_schedule. */
+void supervisor_live_due(struct supervisor *v, struct cluster_view *view);
+/* "drill_live" */
+void supervisor_live_answer(
+    struct supervisor *v, const struct cluster_settings *c, json_t *reply);
+
 /* ---- supervisor_control.c ---- */
 /* control_answer_fn */
 int supervisor_answer(void *arg, const char *name, const json_t *request,

@@ -59,7 +59,8 @@ supervisor_start_job(struct supervisor *v, enum job job, const char *cluster,
 }
 
 /* Verifications and drills can take a day: they must not keep backups from
- * starting, so there is room of its own for half as many. */
+ * starting, so there is room of its own for half as many.  A live drill only
+ * watches. */
 static bool
 is_long(enum job job)
 {
@@ -78,7 +79,7 @@ has_room(const struct supervisor *v, enum job job)
 		most = (most + 1) / 2;
 	for (i = 0; (y = duties_at(v->duties, i)) != NULL; i++)
 		if (y->job && job_from_name(y->name, &other) &&
-		    is_long(other) == is_long(job))
+		    other != JOB_DRILL_LIVE && is_long(other) == is_long(job))
 			running++;
 	return running < most;
 }
@@ -97,7 +98,7 @@ is_hindered(const struct supervisor *v, const char *cluster, enum job job)
 }
 
 static void
-start_if_due(struct supervisor *v, const struct cluster_view *c, enum job job)
+start_if_due(struct supervisor *v, struct cluster_view *c, enum job job)
 {
 	struct plan_verdict p =
 	    plan_job(&c->plan, &c->known, job, clock_now_us());
@@ -105,7 +106,9 @@ start_if_due(struct supervisor *v, const struct cluster_view *c, enum job job)
 
 	if (!p.due || !has_room(v, job) || is_hindered(v, c->name, job))
 		return;
-	if (supervisor_start_job(v, job, c->name, p.why, &e) == -1)
+	if (job == JOB_DRILL_LIVE)
+		supervisor_live_due(v, c);
+	else if (supervisor_start_job(v, job, c->name, p.why, &e) == -1)
 		log_error("job_not_started", &e);
 }
 

@@ -103,9 +103,20 @@ read_line(int fd, int64_t until_us, struct buf *reply, struct err *e)
 	}
 }
 
-/* The error that the daemon describes; -1. */
-static int
-daemon_error(const json_t *error, struct err *e)
+json_t *
+control_error_json(const struct err *e)
+{
+	json_t *error = json_object();
+
+	json_set_str(error, "kind", err_kind_name(e->kind));
+	json_set_str(error, "message", e->text);
+	if (e->hint[0] != '\0')
+		json_set_str(error, "hint", e->hint);
+	return error;
+}
+
+int
+control_error_read(const json_t *error, struct err *e)
 {
 	const char *kind = json_string_value(json_object_get(error, "kind"));
 	const char *text = json_string_value(json_object_get(error, "message"));
@@ -143,7 +154,7 @@ control_ask(const struct settings *s, const json_t *request, int timeout_ms,
 	if (reply == NULL)
 		return NULL;
 	if (!json_is_true(json_object_get(reply, "ok"))) {
-		(void)daemon_error(json_object_get(reply, "error"), e);
+		(void)control_error_read(json_object_get(reply, "error"), e);
 		return NULL;
 	}
 	return steal_ptr(&reply);

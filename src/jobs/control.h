@@ -16,7 +16,10 @@
  *	status			site, health, clusters, ... (doc/control.md)
  *	events	count, after	events, last
  *	role	cluster		what "pgkura role --json" prints
- *	run	job, cluster	pid of the job ("backup", "expire", "verify", "drill")
+ *	run	job, cluster	pid of the job ("backup", "expire", "verify", "drill",
+ *				"drill_live": also hold_us, from, and id)
+ *	cancel	job, cluster	(it has been told to end)
+ *	drill_live cluster	running; drill: what the last one says of itself
  *	order	cluster, order	id: what "role" says of it has that
  *	reload			(the settings are in effect, or the error why not)
  *	stop			(it has begun to)
@@ -42,6 +45,10 @@ json_t *control_request(const char *name);
  */
 json_t *control_ask(const struct settings *s, const json_t *request,
     int timeout_ms, struct err *e);
+
+/* Both sides: an error as it is described above; the second gives -1. */
+json_t *control_error_json(const struct err *e);
+int control_error_read(const json_t *error, struct err *e);
 
 /* Both sides: the path of the socket; the caller frees. */
 char *control_path(const struct settings *s);

@@ -41,8 +41,8 @@ prepare(struct live *l, struct err *e)
 	l->d.lock_fd = cluster_lock(s->state_dir, c->name, "live", e);
 	if (l->d.lock_fd == -1 || drill_live_check(s, c, &l->plan, e) == -1)
 		return -1;
-	if (l->options->agreed != NULL &&
-	    strcmp(l->options->agreed->from, l->plan.from) != 0)
+	if (l->options->from != NULL &&
+	    strcmp(l->options->from, l->plan.from) != 0)
 		return err_set(e, ERR_CONFLICT,
 		    "the roles have changed: \"%s\" is the primary now",
 		    l->plan.from);
@@ -84,7 +84,7 @@ fail(struct live *l, const struct err *e)
 {
 	if (e->kind == ERR_CANCELED)
 		drill_spoil(&l->d, DRILL_STOPPED,
-		    "%s: it was stopped by a signal",
+		    "%s: it was stopped, by order or with pgkurad",
 		    json_get_str(l->d.step, "what"));
 	drill_end_step(&l->d, STEP_FAILED, "%s%s%s", e->text,
 	    e->hint[0] == '\0' ? "" : ". ", e->hint);
@@ -244,6 +244,7 @@ drill_live_run(const struct settings *s, const struct cluster_settings *c,
 		.options = options,
 		.primary_at = "unknown" };
 
+	l.no_options.ordered_by = options->by;
 	l.d.options = &l.no_options;
 	(void)memset(result, 0, sizeof(*result));
 	if (prepare(&l, e) == -1)

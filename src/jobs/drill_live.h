@@ -10,8 +10,16 @@
  * Who runs this only gives orders and watches: it holds no role and no lock of
  * the roles.  When it ends, whatever the reason, the sites go on by their own
  * records, and nothing is waited for that was not ordered.
+ *
+ *	pgkura drill --live	pgkurad			its job "drill_live"
+ *	drill_live_ask()  run->	starts it  --order-->	drill_live_job()
+ *	   ^				  ^		  drill_live_run()
+ *	   +--lines, report-- drill_live -+--lines, report--+
  */
 
+#include <jansson.h>
+
+#include "base/clock.h"
 #include "conf/settings.h"
 #include "jobs/drill.h"
 #include "site/record.h"
@@ -25,8 +33,9 @@ struct drill_live_plan {
 };
 
 struct drill_live_options {
-	int64_t hold_us; /* how long the other site stays the primary */
-	const struct drill_live_plan *agreed; /* NULL: any will do */
+	int64_t hold_us;  /* how long the other site stays the primary */
+	const char *from; /* the primary now; NULL: either site */
+	const char *by;	  /* whose order it is; NULL: the user who runs this */
 	/* A line for people, now and then; say may be NULL. */
 	void (*say)(void *arg, const char *line);
 	void *arg;
@@ -48,8 +57,31 @@ int drill_live_run(const struct settings *s, const struct cluster_settings *c,
 /* As drill_verdict(); the hint is the command that goes on. */
 int drill_live_verdict(const struct drill_result *r, struct err *e);
 
+/* ---- drill_live_show.c: as a job of pgkurad ---- */
+
+#define DRILL_LIVE_JOB	    "drill_live"
+#define DRILL_LIVE_ID_BYTES 40
+
+/* Run it as order says: "id", "by", "from", "hold_us", each may be missing.  0 it
+ * has passed; else -1 with its verdict, or why it could not begin. */
+int drill_live_job(const struct settings *s, const struct cluster_settings *c,
+    const json_t *order, struct err *e);
+/* What the last one says of itself (doc/control.md); NULL there was none. */
+json_t *
+drill_live_shown(const struct settings *s, const struct cluster_settings *c);
+
+/* ---- drill_live_ask.c: the command ---- */
+
 /*
- * Keep a report of a live drill whose command was killed, or could not keep it.
+ * Have pgkurad run it, and follow it to its end; a signal to stop stops it there,
+ * and its end is waited for.  0 it has passed; else -1.  *report, which the caller
+ * frees, is NULL when there is none.
+ */
+int drill_live_ask(const struct settings *s, const struct cluster_settings *c,
+    const struct drill_live_options *options, json_t **report, struct err *e);
+
+/*
+ * Keep a report of a live drill that was killed, or could not keep it.
  * *swept: there was one.  ERR_TRANSIENT while one runs.
  */
 int drill_live_sweep(const struct settings *s, const struct cluster_settings *c,

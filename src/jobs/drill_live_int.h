@@ -8,6 +8,8 @@
  *	drill_live_watch.c	orders, and what the rule shows of both sites
  *	drill_live_wal.c	what the WAL of both timelines proves
  *	drill_live_report.c	the report; also of one that was killed
+ *	drill_live_show.c	as a job: what it says to who ordered it
+ *	drill_live_ask.c	who ordered it
  */
 
 #include "jobs/drill_int.h"
@@ -93,5 +95,11 @@ json_t *live_report(const struct live *l);
  * not kept. */
 int live_record_write(const struct live *l, struct err *e);
 void live_record_forget(const struct live *l);
+
+/* ---- drill_live_show.c ---- */
+
+/* Tell who ordered it that it was killed, with the report that was kept. */
+void live_show_killed(const struct settings *s,
+    const struct cluster_settings *c, json_t *report, const char *id);
 
 #endif /* !JOBS_DRILL_LIVE_INT_H */

@@ -282,12 +282,12 @@ end_last_step(json_t *j, int64_t now_us)
 		json_set_u64(step, "took_us", 0);
 		json_set_str(step, "result", "failed");
 		json_set_str(
-		    step, "detail", "the command was killed during this step");
+		    step, "detail", "the drill was killed during this step");
 	}
 	return json_get_str(step, "what");
 }
 
-/* What the command could not write any more. */
+/* What it could not write any more. */
 static void
 end_report(
     const struct settings *s, const struct cluster_settings *c, json_t *j)
@@ -303,7 +303,7 @@ end_report(
 	(void)json_need_text(j, "to", plan.to, sizeof(plan.to), NULL);
 	at = live_where(s, c, &plan, &moving);
 	next_command(c, &plan, at, moving, next);
-	verdict = mem_printf("%s: the command was killed before its end",
+	verdict = mem_printf("%s: the drill was killed before its end",
 	    end_last_step(j, now_us));
 	json_set_str(j, "result", drill_outcome_name(DRILL_STOPPED));
 	json_set_str(j, "verdict", verdict);
@@ -327,10 +327,10 @@ keep_report(const struct settings *s, const struct cluster_settings *c,
 	if (lineage_open(r, c->name, json_get_str(j, "lineage"), &l, e) == -1 ||
 	    chain_put(s, &l, j, id, e) == -1)
 		return -1;
+	live_show_killed(s, c, j, id);
 	if (!ended)
 		log_event(LOG_LEVEL_WARNING, "drill_live_killed",
-		    "the command of a live drill was killed; the roles stay as "
-		    "they are",
+		    "a live drill was killed; the roles stay as they are",
 		    "cluster", c->name, "report", id, "primary_at",
 		    json_get_str(j, "primary_at"), "command",
 		    json_get_str(j, "next"), NULL);

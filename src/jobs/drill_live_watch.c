@@ -9,6 +9,7 @@
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/who.h"
 #include "jobs/drill_live_int.h"
 
 #define LOOK_US (CLOCK_SECOND_US / 10)
@@ -232,6 +233,8 @@ int
 live_switch(struct live *l, struct live_way *w, struct err *e)
 {
 	AUTO_JSON json_t *order = json_object();
+	AUTO_FREE char *own = who_orders();
+	const char *by = l->options->by == NULL ? own : l->options->by;
 	struct watching v = { .seen = LIVE_ORDERED };
 
 	json_set_str(order, "order", "switchover");
@@ -239,8 +242,8 @@ live_switch(struct live *l, struct live_way *w, struct err *e)
 	json_set_str(order, "to", w->to);
 	w->ordered_us = clock_now_us();
 	w->mark_us[LIVE_ORDERED] = clock_boot_us();
-	if (rule_put_order(l->d.settings, l->d.cluster, order, v.order, e) ==
-	    -1)
+	if (rule_order_publish(
+		l->d.settings, l->d.cluster, order, by, v.order, e) == -1)
 		return -1;
 	return watch(l, w, &v, LIVE_TAKEN, e);
 }
@@ -322,6 +325,12 @@ drill_live_check(const struct settings *s, const struct cluster_settings *c,
 		    "this site is \"%s\": a live drill is run at one of the "
 		    "two sites with data",
 		    role);
+	/* A switchover by hand ends it; a drill is not meant to. */
+	if (why[0] == '\0' &&
+	    is_true(
+		strcmp(role, "primary") == 0 ? shown : find_peer(shown, other),
+		"maintenance"))
+		why = "maintenance is on: end it first";
 	if (why[0] == '\0' && c->standby_dir == NULL)
 		why =
 		    "standby_dir is not set: the old primary would not follow";

@@ -215,6 +215,52 @@ check_verify(void)
 	    "where there is nothing, there is nothing to verify");
 }
 
+/* It is in operation: at its time or not at all. */
+static void
+check_live(void)
+{
+	struct plan p = plan_of(NULL, NULL, NULL);
+	struct plan_facts f = facts_at_start(); /* a Friday, 3:00 */
+	struct job_record *r = &f.jobs[JOB_DRILL_LIVE];
+	const int64_t due = start + 2 * DAY + 9 * HOUR;
+	struct plan_verdict v;
+
+	tap_ok(!plan_job(&p, &f, JOB_DRILL_LIVE, start + 900 * DAY).due,
+	    "without a schedule there are no live drills");
+	p.has_live = schedule_parse(&p.live, "0 12 * * sun", NULL) == 0;
+	v = plan_job(&p, &f, JOB_DRILL_LIVE, start + HOUR);
+	tap_ok(!v.due && v.next_us == due, "one comes at its time");
+	tap_ok(!plan_job(&p, &f, JOB_DRILL_LIVE, due - 1).due, "not before");
+	tap_ok(plan_job(&p, &f, JOB_DRILL_LIVE, due + 4 * MINUTE).due,
+	    "a little late");
+	v = plan_job(&p, &f, JOB_DRILL_LIVE, due + 6 * MINUTE);
+	tap_ok(!v.due && v.next_us == due + 7 * DAY,
+	    "what was missed is not made up for");
+	f.live_us = due + 1;
+	tap_ok(!plan_job(&p, &f, JOB_DRILL_LIVE, due + MINUTE).due,
+	    "one that was skipped is not tried again");
+	f.live_us = 0;
+	r->started_us = due + 1;
+	r->finished_us = r->failure_us = due + MINUTE;
+	v = plan_job(&p, &f, JOB_DRILL_LIVE, due + 2 * MINUTE);
+	tap_ok(
+	    !v.due && v.next_us == due + 7 * DAY, "nor is one that has failed");
+	r->started_us = due - HOUR;
+	tap_ok(!plan_job(&p, &f, JOB_DRILL_LIVE, due + 2 * MINUTE).due,
+	    "nor does one begin at the end of another");
+	r->finished_us = r->failure_us = 0;
+	r->running = true;
+	tap_ok(!plan_job(&p, &f, JOB_DRILL_LIVE, due).due, "nor beside it");
+	*r = (struct job_record){ .started_us = start };
+	f.since_us = due + 1;
+	tap_ok(!plan_job(&p, &f, JOB_DRILL_LIVE, due + MINUTE).due,
+	    "nor behind a restart of the daemon");
+	f.since_us = start;
+	f.history_known = false;
+	tap_ok(!plan_job(&p, &f, JOB_DRILL_LIVE, due).due,
+	    "nor before the history is known");
+}
+
 static void
 check_drill(void)
 {
@@ -367,6 +413,7 @@ main(void)
 	check_expire();
 	check_verify();
 	check_drill();
+	check_live();
 	check_months();
 	check_bad_days();
 	check_kills();

@@ -1,6 +1,6 @@
 /*
  * A live drill: what the WAL of two timelines proves, how long writers waited,
- * and the report of one whose command was killed.
+ * and the report of one that was killed.
  */
 
 #include <pthread.h>
@@ -288,7 +288,7 @@ look_at_kept(const struct chain *c)
 	tap_ok(r->kind == REPORT_LIVE && c->faults == 0, "it is a sound one");
 	tap_str(report_text(r->json, "result"), "stopped", "it was stopped");
 	tap_str(report_text(r->json, "verdict"),
-	    "osaka <stays>: the command was killed before its end",
+	    "osaka <stays>: the drill was killed before its end",
 	    "in this step");
 	tap_str(report_text(last, "result"), "failed", "which did not pass");
 	tap_str(report_text(r->json, "primary_at"), "unknown",
