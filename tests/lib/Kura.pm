@@ -103,12 +103,17 @@ if (my $number = $prctl{ (POSIX::uname())[4] }) {
 
 # ---- sanitizers ----
 
-# Any user's programs write there.
+# Any user's programs write there.  Where AddressSanitizer is beside it, UBSan's word
+# goes to stderr whatever its options say: it is made to abort, which the other tells
+# of, with the same stack.
 my $reports = File::Temp::mkdtemp('/tmp/pgk-san.XXXXXX')
     // croak("could not make a folder for reports: $!");
 chmod(01777, $reports) or croak("could not open \"$reports\": $!");
-for my $name (qw(ASAN_OPTIONS TSAN_OPTIONS UBSAN_OPTIONS)) {
-	$ENV{$name} = join ':', $ENV{$name} || (), "log_path=$reports/report";
+my %sanitizers = (ASAN_OPTIONS => 'handle_abort=1', TSAN_OPTIONS => undef,
+	UBSAN_OPTIONS => 'print_stacktrace=1:abort_on_error=1');
+for my $name (keys %sanitizers) {
+	$ENV{$name} = join ':', $ENV{$name} || (), $sanitizers{$name} // (),
+	    "log_path=$reports/report";
 }
 
 # Show what is there; how many.  The search for leaks also tells there of threads

@@ -79,6 +79,54 @@ END
 	}
 };
 
+subtest 'reports of real sanitizers' => sub {
+	my $dir = Kura::tempdir();
+	# Ends well, and what it does wrong nobody sees but a sanitizer.
+	Kura::write_file("$dir/bad.c", <<'END');
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int
+main(int argc, char *argv[])
+{
+	volatile int bits = 40;
+	char *volatile bytes = malloc(3);
+	close(1);
+	close(2);
+	if (argc > 1 && strcmp(argv[1], "shift") == 0)
+		bits = 1 << bits;
+	if (argc > 1 && strcmp(argv[1], "freed") == 0)
+		free(bytes), bits = bytes[0];
+	if (argc > 1 && strcmp(argv[1], "abort") == 0)
+		abort();
+	free(argc > 1 && strcmp(argv[1], "freed") == 0 ? NULL : bytes);
+	if (argc > 1 && strcmp(argv[1], "leak") == 0)
+		bytes = malloc(3), bytes = NULL;
+	return 0;
+}
+END
+	my ($made) = Kura::run('cc', '-g', '-fsanitize=address,undefined',
+		'-fno-sanitize-recover=undefined', '-o', "$dir/bad", "$dir/bad.c");
+	plan skip_all => 'no compiler with sanitizers here' if $made != 0;
+	Kura::write_file("$dir/runs.pl", <<'END');
+use lib "$ENV{PGKURA_SRC}/tests/lib";
+use Test::More;
+use Kura;
+Kura::run(Kura::as_user(@ARGV));
+ok(1, 'all is well');
+done_testing();
+END
+	my ($status) = Kura::run($^X, "$dir/runs.pl", "$dir/bad", 'nothing');
+	is($status, 0, 'none of a program that does nothing wrong');
+	for my $fault (qw(shift freed abort leak)) {
+		my ($status, $out, $err) =
+		    Kura::run($^X, "$dir/runs.pl", "$dir/bad", $fault);
+		isnt($status, 0, "$fault: the script fails");
+		like($err, qr/a sanitizer reports:.*bad\.c:\d+/s,
+			'and shows where it was');
+	}
+};
+
 for my $major (Kura::servers()) {
 	subtest "PostgreSQL $major" => sub {
 		my $primary = Kura::Cluster->new(major => $major,
