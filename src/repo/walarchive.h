@@ -87,7 +87,7 @@ struct wal_span {
 int wal_spans(const struct lineage *l, struct wal_span **spans, size_t *count,
     struct err *e);
 /*
- * The seam: a sum of the last bytes in front of lsn, those of its segment only.  Where
+ * The seam: a sum of the last bytes in front of lsn, of one segment only.  Where
  * the WAL of one timeline goes on at another site, both have the same; two servers that
  * were promoted to one timeline have not.
  */

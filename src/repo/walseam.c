@@ -8,20 +8,55 @@
 
 #define SEAM_BYTES ((uint32_t)8192)
 
+/* Whose segment holds the byte in front of lsn?  0: not known here. */
+static int
+timeline_before(const struct lineage *l, uint32_t timeline, uint64_t lsn,
+    uint32_t *out, struct err *e)
+{
+	struct timeline_history h = { 0 };
+	struct err local = ERR_INIT;
+
+	*out = 0;
+	if (wal_read_history(l, timeline, &h, NULL, &local) == -1) {
+		if (local.kind == ERR_NOT_FOUND)
+			return 0;
+		*e = local;
+		return -1;
+	}
+	*out = timeline_at(&h, lsn - 1);
+	timeline_history_free(&h);
+	return 0;
+}
+
+/*
+ * At the border of two segments all of the one in front counts: what was switched away
+ * from ends in zeros, as any other.  Of that the sum is not a CRC-32C, which is blind to
+ * what differs in a record's header alone: the record's own CRC behind it makes up for
+ * that.
+ */
 int
 wal_seam(const struct lineage *l, uint32_t timeline, uint64_t lsn,
     struct wal_seam *out, struct err *e)
 {
 	const uint32_t bytes = l->facts.segment_bytes;
-	uint32_t at = (uint32_t)(lsn % bytes);
+	uint32_t at = (uint32_t)(lsn % bytes), sum_bytes;
 	AUTO_FREE uint8_t *data = NULL;
 	struct err local = ERR_INIT;
 	char name[WAL_NAME_BYTES];
 	size_t valid;
 
 	*out = (struct wal_seam){ .bytes = 0 };
-	if (at == 0)
-		return 0;
+	if (at == 0) {
+		if (lsn < bytes ||
+		    timeline_before(l, timeline, lsn, &timeline, e) == -1)
+			return lsn < bytes ? 0 : -1;
+		if (timeline == 0)
+			return 0;
+		lsn -= bytes;
+		at = sum_bytes = bytes;
+	} else {
+		sum_bytes = at < SEAM_BYTES ? at : SEAM_BYTES;
+	}
 	data = mem_alloc(bytes);
 	(void)wal_name(timeline, lsn, bytes, name);
 	if (wal_read_tail(l, name, data, &valid, &local) == -1) {
@@ -32,8 +67,10 @@ wal_seam(const struct lineage *l, uint32_t timeline, uint64_t lsn,
 	}
 	if (valid < at)
 		return 0;
-	out->bytes = at < SEAM_BYTES ? at : SEAM_BYTES;
-	out->sum = crc32c(0, data + at - out->bytes, out->bytes);
+	out->bytes = sum_bytes;
+	out->sum = sum_bytes == bytes
+	    ? (uint32_t)xxh3_keyed(0, data, bytes)
+	    : crc32c(0, data + at - sum_bytes, sum_bytes);
 	return 0;
 }
 

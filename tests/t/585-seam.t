@@ -76,4 +76,44 @@ ok($sites->wait_committed('main', 'tokyo', 'osaka', flushed()),
 	'to which all comes anew')
     or diag($sites->daemon('tokyo')->err, $sites->daemon('osaka')->err);
 $osaka->pgkura_ok('it is sound', 'verify', 'main');
+
+# ---- the same, where one segment ends and the next begins ----
+
+$sites->stop('osaka');
+$server->stop;
+my $second = Kura::tempdir() . '/data';
+Kura::run('cp', '-a', $server->pgdata, $second);
+$other = $tokyo->restored(of => $server, to => $second)->start;
+
+# A segment that both end at one point, where the next record is the same again.
+sub end_segment
+{
+	my ($of, $value) = @_;
+	my $name = $of->psql('SELECT pg_walfile_name(pg_current_wal_flush_lsn())');
+
+	$of->psql("INSERT INTO t SELECT $value");
+	$of->psql('SELECT pg_switch_wal()');
+	return $name;
+}
+
+$segment = end_segment($other, 100);
+$other->stop('immediate');
+$there = Kura::slurp($other->pgdata . "/pg_wal/$segment");
+$server->start;
+is(end_segment($server, 200), $segment, 'both end the same segment');
+$server->psql('INSERT INTO t SELECT 1');
+Kura::write_file($osaka->repo . "/$_", $there)
+    for map { s{.*?/repo/}{}r . "/$segment" }
+    glob($osaka->repo . '/main/*/wal/open');
+my $had = length $sites->daemon('tokyo')->err;
+$sites->start_daemon('osaka');
+$sites->wait_link('tokyo', 'osaka');
+ok(Kura::wait_until(sub {
+	return substr($sites->daemon('tokyo')->err, $had)
+	    =~ /timeline 1 is not the same at site "osaka"/;
+}), 'at the border of two segments it is seen, too')
+    or diag(substr($sites->daemon('tokyo')->err, $had), $sites->daemon('osaka')->err);
+is(join(' ', map { m{([^/]+)$} && $1 gt $segment ? $1 : () }
+	glob($osaka->repo . '/main/*/wal/open/0*')), '',
+	'nothing of the next segment is taken');
 done_testing();
