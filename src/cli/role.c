@@ -48,6 +48,9 @@ print_site(const json_t *y)
 		(void)printf(", maintenance");
 	if (role_is(y, "clean_stop"))
 		(void)printf(", stopped by its administrator");
+	if (role_str(y, "promotion_error")[0] != '\0')
+		(void)printf(", its promotion fails: %s",
+		    role_str(y, "promotion_error"));
 	(void)printf("\n");
 }
 

@@ -200,6 +200,36 @@ judge_handover(
 	    HANDOVER_LATE_US);
 }
 
+/* A promotion that fails at the other site: who looks at this one is to see it. */
+static bool
+judge_promotion_there(
+    struct alarms *a, const struct cluster_view *c, const json_t *rule)
+{
+	const char *fails, *name;
+	char text[MESSAGE_BYTES];
+	const json_t *site;
+	size_t i;
+
+	json_array_foreach(json_object_get(rule, "sites"), i, site)
+	{
+		fails = message_text(site, "promotion_error");
+		name = message_text(site, "site");
+		if (fails == NULL || name == NULL)
+			continue;
+		(void)snprintf(text, sizeof(text),
+		    "site \"%s\" is the primary, and %s: the promotion there "
+		    "fails, and is tried again: %s",
+		    name,
+		    json_is_true(json_object_get(site, "writable"))
+			? "takes writes"
+			: "nothing takes writes",
+		    fails);
+		alarm_raise(a, ALARM_ROLE, c->name, text);
+		return true;
+	}
+	return false;
+}
+
 /* What the rule of a cluster cannot do without the operator. */
 static void
 judge_role(struct alarms *a, const struct cluster_view *c)
@@ -230,7 +260,8 @@ judge_role(struct alarms *a, const struct cluster_view *c)
 		if (strcmp(state, waits[i]) == 0)
 			break;
 	if (state == NULL || i == COUNT_OF(waits)) {
-		judge_handover(a, c, rule);
+		if (!judge_promotion_there(a, c, rule))
+			judge_handover(a, c, rule);
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "%s: %s%s%s", state,

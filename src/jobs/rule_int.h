@@ -146,6 +146,7 @@ struct rule_info {
 	int64_t rpo_us;
 	char obstacle[240]; /* to a switchover, as it sees it; "" none */
 	int64_t idle_us; /* its server is gone, and wrote no WAL for so long */
+	char promotion_error[300]; /* why a promotion there failed last; "" */
 };
 
 struct rule {

@@ -38,6 +38,8 @@ put_info(const struct rule *r, json_t *o, int64_t now_us)
 	if (!r->info.promotable)
 		json_set_str(o, "why_not", r->info.why);
 	put_int(o, "rpo_us", r->info.rpo_us);
+	if (r->info.promotion_error[0] != '\0')
+		json_set_str(o, "promotion_error", r->info.promotion_error);
 }
 
 static json_t *

@@ -108,6 +108,8 @@ send_info(struct rule *r)
 	if (rule_since_automatic_us(r) >= 0)
 		(void)json_object_set_new(j, "since_automatic_us",
 		    json_integer(rule_since_automatic_us(r)));
+	if (r->promotion_error[0] != '\0' && r->role.role == ROLE_PRIMARY)
+		json_set_str(j, "promotion_error", r->promotion_error);
 	if (r->asked.why[0] != '\0') {
 		json_set_str(j, "asked_id", r->asked.id);
 		json_set_str(j, "asked_why", r->asked.why);
@@ -278,6 +280,8 @@ hear_info(struct rule *r, const struct rule_wire *w)
 	hear_automatic(r, j);
 	(void)json_need_text(
 	    j, "obstacle", r->info.obstacle, sizeof(r->info.obstacle), NULL);
+	(void)json_need_text(j, "promotion_error", r->info.promotion_error,
+	    sizeof(r->info.promotion_error), NULL);
 	if (json_need_i64(j, "idle_us", &r->info.idle_us, NULL) == -1 ||
 	    r->info.idle_us < 0)
 		r->info.idle_us = 0;

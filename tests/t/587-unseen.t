@@ -24,8 +24,10 @@ my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
 sub role_alarm
 {
-	return (map { $_->{message} }
-		grep { $_->{name} eq 'role' } @{ $r->status('osaka')->{alarms} })[0];
+	my ($name) = @_;
+
+	return (map { $_->{message} } grep { $_->{name} eq 'role' }
+		@{ $r->status($name // 'osaka')->{alarms} })[0];
 }
 
 $r->insert($r->primary) for 1 .. 3;
@@ -50,12 +52,6 @@ like(role_alarm(), qr/and takes writes: .*no address/,
 	'one that takes writes, but is not at its end, is another');
 like(($osaka->pgkura('role', 'main'))[1], qr/^  the promotion fails: .*no address/m,
 	'"role" says so too');
-Kura::write_file("$dir/after", '');
-$r->wait_for('the end of the alarm', sub {
-	(role_alarm() // '') !~ /promotion/;
-});
-ok(1, 'it is over when it is promoted');
-
 # ---- an old primary that cannot be asked ----
 
 ok($r->writes('tokyo'), '(the old one, cut off, goes on)');
@@ -72,4 +68,19 @@ ok(1, 'an old primary that does not let pgkurad in is stopped all the same');
 $r->told('tokyo', qr/server_stopped: /, 'an event says so');
 Kura::write_file($hba, $was);
 ok($r->writes('osaka'), 'the new one goes on');
+
+# ---- who looks at the other site ----
+
+$r->wait_for('an alarm at the other site', sub {
+	(role_alarm('tokyo') // '') =~ /promotion/;
+});
+like(role_alarm('tokyo'), qr/^site "osaka" .*takes writes: .*no address/,
+	'a promotion that fails is an alarm at both sites');
+like(($tokyo->pgkura('role', 'main'))[1],
+	qr/^  osaka .*its promotion fails: .*no address/m, '"role" says so too');
+Kura::write_file("$dir/after", '');
+$r->wait_for('the end of the alarm', sub {
+	(role_alarm() // '') . (role_alarm('tokyo') // '') !~ /promotion/;
+});
+ok(1, 'it is over when it is promoted');
 done_testing();

@@ -505,6 +505,7 @@ static void
 check_role(void)
 {
 	struct site x = site_new();
+	json_t *list;
 
 	settings_free(x.s);
 	x.s = settings_of(MAIN "role=standby\naccept_from=osaka\n"
@@ -526,6 +527,20 @@ check_role(void)
 	judge_at(&x, start);
 	tap_ok(alarm_is_raised(x.a, ALARM_ROLE, "main"),
 	    "a promotion that fails is one");
+	watch(&x, start, start,
+	    ",'rule':{'state':'normal','role':'standby','sites':[{'site':'osaka',"
+	    "'writable':false,'promotion_error':'hook before: no'}]}");
+	judge_at(&x, start);
+	list = alarms_json(x.a);
+	tap_str(message_text(json_array_get(list, 0), "message"),
+	    "site \"osaka\" is the primary, and nothing takes writes: the "
+	    "promotion there fails, and is tried again: hook before: no",
+	    "so is one that fails at the other site");
+	json_decref(list);
+	watch(&x, start, start, ",'rule':{'state':'normal','role':'standby'}");
+	judge_at(&x, start);
+	tap_ok(
+	    !alarm_is_raised(x.a, ALARM_ROLE, "main"), "... until it is done");
 	site_free(&x);
 }
 
