@@ -300,12 +300,16 @@ print_cluster(const json_t *c, int64_t now_us)
 static void
 print_behind(const json_t *o, const char *where)
 {
+	const char *committed = json_get_str(o, "committed"),
+		   *had = json_get_str(o, "had");
 	char size[SIZE_TEXT_BYTES];
 
-	if (json_get_str(o, "committed")[0] == '\0')
+	if (committed[0] != '\0')
+		(void)printf(", durable %s up to %s, ", where, committed);
+	else if (had[0] != '\0')
+		(void)printf(", was durable %s up to %s, ", where, had);
+	else
 		return;
-	(void)printf(
-	    ", durable %s up to %s, ", where, json_get_str(o, "committed"));
 	if (json_get_int(o, "behind_bytes") == 0)
 		(void)printf("in step");
 	else
@@ -333,7 +337,9 @@ print_course(const json_t *o)
 	if (objects > 0)
 		(void)printf(
 		    ", %s/s of backups", size_text((uint64_t)objects, rate));
-	if (json_object_get(o, "eta_us") == NULL)
+	if (json_is_true(json_object_get(o, "measuring")))
+		(void)printf(", measuring");
+	else if (json_object_get(o, "eta_us") == NULL)
 		(void)printf(", it does not catch up at this rate");
 	else if (json_get_int(o, "eta_us") > 0)
 		(void)printf(", in step in %s",

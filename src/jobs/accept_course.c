@@ -64,6 +64,9 @@ put_pace(const struct accept *a, json_t *out)
 	json_set_u64(out, "source_bytes_per_s", pace_per_s(&a->source_pace));
 	if (a->timeline != 0 && eta_us != -1)
 		json_set_u64(out, "eta_us", (uint64_t)eta_us);
+	else if (!pace_is_measured(&a->wal_pace) ||
+	    !pace_is_measured(&a->source_pace))
+		(void)json_object_set_new(out, "measuring", json_true());
 }
 
 void

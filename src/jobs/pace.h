@@ -6,11 +6,13 @@
  * is left will be done.  No I/O, no clock: the caller says what time it is.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pace {
 	uint64_t counter; /* at the last note */
 	int64_t at_us;	  /* of it; 0: none yet */
+	int64_t began_us; /* of the first, since the counter began anew */
 	double per_s;
 };
 
@@ -18,6 +20,8 @@ struct pace {
  * twice a second is passed over; a counter that went back begins anew. */
 void pace_note(struct pace *p, uint64_t counter, int64_t now_us);
 uint64_t pace_per_s(const struct pace *p);
+/* For so long that more than a moment counts? */
+bool pace_is_measured(const struct pace *p);
 
 /*
  * How long until left has gone to nothing, in microseconds, when per_s of it go

@@ -71,6 +71,19 @@ read_one(const struct settings *s, const char *cluster, const char *peer,
 		j, "newest", out->newest, sizeof(out->newest), NULL) == 0;
 }
 
+bool
+pin_of_peer(const struct settings *s, const char *cluster, const char *peer,
+    const struct lineage *l, uint32_t *timeline, uint64_t *lsn)
+{
+	struct one one;
+
+	if (!read_one(s, cluster, peer, l, &one) || one.timeline == 0)
+		return false;
+	*timeline = one.timeline;
+	*lsn = one.lsn;
+	return true;
+}
+
 void
 pin_read(const struct settings *s, const struct cluster_settings *c,
     const struct lineage *l, struct pin *out)

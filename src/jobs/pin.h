@@ -31,6 +31,10 @@ struct pin {
 int pin_write(const struct settings *s, const char *cluster, const char *peer,
     const char *lineage, uint32_t timeline, uint64_t lsn, const char *newest,
     struct err *e);
+/* What one of them has; false: not known. */
+bool
+pin_of_peer(const struct settings *s, const char *cluster, const char *peer,
+    const struct lineage *l, uint32_t *timeline, uint64_t *lsn);
 /* The farthest behind of all to whom the cluster goes. */
 void pin_read(const struct settings *s, const struct cluster_settings *c,
     const struct lineage *l, struct pin *out);

@@ -268,15 +268,45 @@ note_pin(struct ship *s, int64_t now_us)
 	    s->pin_newest, sizeof(s->pin_newest), "%s", s->objects.newest);
 }
 
+/* It has taken nothing since this courier began. */
+static bool
+is_refused(const struct ship *s)
+{
+	return s->wal.timeline == 0 && s->why[0] != '\0' &&
+	    s->had_timeline != 0;
+}
+
+static uint64_t
+durable_there(const struct ship *s)
+{
+	return is_refused(s) ? s->had_lsn : s->wal.durable_lsn;
+}
+
+/* How far it is behind is to be seen all the same. */
+static void
+note_refused(struct ship *s, int64_t now_us)
+{
+	if (s->wal.timeline != 0 || s->why[0] == '\0' ||
+	    now_us - s->refused_us < STAMP_US)
+		return;
+	s->refused_us = now_us;
+	if (pin_of_peer(courier_settings(s->courier), s->cluster->name,
+		courier_peer(s->courier)->name, &s->lineage, &s->had_timeline,
+		&s->had_lsn) &&
+	    follow_end(&s->lineage, &s->end, NULL) == 0)
+		note_stamp(s, s->end.lsn, now_us);
+}
+
 /* For how long what the peer lacks has been there: at least 1; 0 it lacks
  * nothing. */
 static int64_t
 lacking_us(const struct ship *s, int64_t boot_us)
 {
+	uint64_t there = durable_there(s);
 	size_t i;
 
 	for (i = 0; i < s->stamp_count; i++)
-		if (s->stamps[i].lsn > s->wal.durable_lsn)
+		if (s->stamps[i].lsn > there)
 			return boot_us > s->stamps[i].boot_us
 			    ? boot_us - s->stamps[i].boot_us
 			    : 1;
@@ -286,10 +316,10 @@ lacking_us(const struct ship *s, int64_t boot_us)
 static uint64_t
 behind_bytes(const struct ship *s)
 {
-	const struct ship_wal *w = &s->wal;
+	uint64_t there = durable_there(s),
+		 end = is_refused(s) ? s->end.lsn : s->wal.source_lsn;
 
-	return w->source_lsn > w->durable_lsn ? w->source_lsn - w->durable_lsn
-					      : 0;
+	return end > there ? end - there : 0;
 }
 
 /* Plain WAL that has become durable there, since the session began. */
@@ -344,6 +374,7 @@ ship_tick(struct ship *s, int64_t now_us)
 		s->opened = true; /* with the next session */
 		return false;
 	}
+	note_refused(s, now_us);
 	if (!s->ready)
 		return false;
 	if (now_us - s->scan_us >= SCAN_US) {
@@ -403,6 +434,9 @@ put_pace(const struct ship *s, json_t *out)
 	if (s->wal.timeline != 0 && eta_us != -1 && backup_us != -1)
 		json_set_u64(out, "eta_us",
 		    (uint64_t)(eta_us > backup_us ? eta_us : backup_us));
+	else if (!pace_is_measured(&s->wal_pace) ||
+	    !pace_is_measured(&s->source_pace))
+		(void)json_object_set_new(out, "measuring", json_true());
 }
 
 void
@@ -427,6 +461,10 @@ ship_status(const struct ship *s, json_t *out)
 		json_set_u64(out, "timeline", w->timeline);
 		json_set_str(out, "committed", lsn_text(w->durable_lsn, text));
 		json_set_str(out, "source_end", lsn_text(w->source_lsn, text));
+		json_set_u64(out, "behind_bytes", behind_bytes(s));
+		json_set_u64(out, "lacking_since_us", (uint64_t)since_us);
+	} else if (is_refused(s)) {
+		json_set_str(out, "had", lsn_text(s->had_lsn, text));
 		json_set_u64(out, "behind_bytes", behind_bytes(s));
 		json_set_u64(out, "lacking_since_us", (uint64_t)since_us);
 	}

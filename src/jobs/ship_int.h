@@ -11,6 +11,7 @@
 #include "codec/digest.h"
 #include "codec/zstream.h"
 #include "jobs/courier_int.h"
+#include "jobs/follow.h"
 #include "jobs/pace.h"
 #include "jobs/trail.h"
 #include "repo/manifest.h"
@@ -101,7 +102,13 @@ struct ship {
 	uint64_t pin_lsn;
 	uint32_t pin_timeline;
 	char pin_newest[BACKUP_ID_BYTES];
-	uint64_t echo; /* the peer's clock, as it said last */
+	/* What that says of before, while the peer takes nothing; and the end of
+	 * what is here. */
+	uint32_t had_timeline;
+	uint64_t had_lsn;
+	struct follow_end end;
+	int64_t refused_us; /* of the last look */
+	uint64_t echo;	    /* the peer's clock, as it said last */
 	/* Oldest first; the oldest that the peer lacks stays, however long. */
 	struct ship_stamp stamps[SHIP_STAMPS];
 	size_t stamp_count;

@@ -113,6 +113,22 @@ subtest 'quota' => sub {
 	ok(!$sites->wait_committed('main', 'tokyo', 'osaka', flushed(), 3),
 		'(the rest is not there)');
 
+	# A courier that begins anew has not seen it take anything.
+	my ($courier) = map { $_->{pid} } grep { $_->{duty} eq 'courier' }
+	    @{ JSON::PP::decode_json(($tokyo->pgkura('status', '--json'))[1])
+		    ->{duties} };
+	kill('KILL', $courier);
+	ok(Kura::wait_until(sub {
+		my $link = $sites->link('tokyo', 'osaka') // {};
+		my $ship = ($link->{ships} // [])->[0] // {};
+		return ($link->{pid} // $courier) != $courier && $ship->{had}
+		    && $ship->{behind_bytes} > 0 && $ship->{lacking_since_us} > 0;
+	}, 60), 'and how far that site is behind is known all the same')
+	    or diag(explain($sites->link('tokyo', 'osaka')));
+	like(($tokyo->pgkura('status'))[1],
+		qr/^  sends     main: \w+, was durable there up to \S+, \S+ \S+ behind$/m,
+		'status says so');
+
 	$osaka->peer('tokyo', quota => '1GB');
 	$osaka->pgkura_ok('the quota is raised', 'reload');
 	ok($sites->wait_committed('main', 'tokyo', 'osaka', flushed(), 180),

@@ -38,10 +38,32 @@ check_rate(void)
 	tap_u64(pace_per_s(&p), 0, "and it comes to rest");
 }
 
+static void
+check_begin(void)
+{
+	struct pace p = { 0 };
+	int64_t now_us = 77 * S;
+	int i;
+
+	tap_ok(!pace_is_measured(&p), "nothing is measured at first");
+	pace_note(&p, 5000, now_us);
+	pace_note(&p, 6000, now_us += S);
+	tap_u64(pace_per_s(&p), 1000, "the first second counts as it is");
+	pace_note(&p, 9000, now_us += S);
+	tap_u64(pace_per_s(&p), 2000, "two of them are a mean");
+	tap_ok(!pace_is_measured(&p), "which is not much to go by");
+	for (i = 0; i < 3; i++)
+		pace_note(&p, 9000, now_us += S);
+	tap_ok(pace_is_measured(&p), "five seconds are");
+	pace_note(&p, 1, now_us += S);
+	tap_ok(!pace_is_measured(&p), "a counter that begins anew is not");
+}
+
 int
 main(void)
 {
 	check_rate();
+	check_begin();
 	tap_ok(pace_eta_us(0, 0, 0) == 0, "nothing left: now");
 	tap_ok(pace_eta_us(1000, 100, 0) == 10 * S, "1,000 at 100: 10 s");
 	tap_ok(pace_eta_us(1000, 100, 50) == 20 * S, "50 come meanwhile: 20 s");
