@@ -82,6 +82,7 @@ role_print(const json_t *shown)
 {
 	const json_t *sites = json_object_get(shown, "sites");
 	char text[CLOCK_TEXT_BYTES];
+	const char *why;
 	size_t i;
 
 	(void)printf("cluster %s: %s here, term %lld, %s%s%s\n",
@@ -109,6 +110,9 @@ role_print(const json_t *shown)
 		(void)printf("  the role comes home in %s\n",
 		    clock_interval(
 			role_num(shown, "switchback_left_us"), text));
+	why = role_str(json_object_get(shown, "witness"), "why");
+	if (why[0] != '\0')
+		(void)printf("  witness   %s\n", why);
 	for (i = 0; i < json_array_size(sites); i++)
 		print_site(json_array_get(sites, i));
 	if (role_str(shown, "command")[0] != '\0')

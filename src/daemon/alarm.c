@@ -45,6 +45,8 @@ static const struct {
 	    "pgkura failback %s" },
 	[ALARM_ROLES_UNATTENDED] = { "roles_unattended", LOG_LEVEL_ERROR,
 	    "pgkura role %s" },
+	[ALARM_WITNESS_DIFFERS] = { "witness_differs", LOG_LEVEL_ERROR,
+	    "pgkura check %s" },
 	[ALARM_NO_STANDBY] = { "no_standby", LOG_LEVEL_WARNING,
 	    "pgkura role %s" },
 	[ALARM_STANDBY_OFF] = { "standby_off", LOG_LEVEL_WARNING,

@@ -17,6 +17,7 @@
 enum alarm_kind {
 	ALARM_ROLE,		/* who may write: it waits for the operator */
 	ALARM_ROLES_UNATTENDED, /* what decides on that hangs */
+	ALARM_WITNESS_DIFFERS,	/* or it is not known that it does not */
 	ALARM_REPOSITORY_UNREADABLE,
 	ALARM_WAL_GAP,
 	ALARM_DAMAGE,

@@ -20,6 +20,7 @@
 #define WATCHER_LATE_US	 (180 * CLOCK_SECOND_US)
 #define HANDOVER_LATE_US (30 * CLOCK_SECOND_US)
 #define RULE_LATE_US	 (15 * CLOCK_SECOND_US)
+#define WITNESS_LATE_US	 (15 * CLOCK_SECOND_US)
 #define MESSAGE_BYTES	 700
 
 /* Raise with a message, or clear when there is none. */
@@ -228,6 +229,21 @@ judge_promotion_there(
 		return true;
 	}
 	return false;
+}
+
+/* Of what was changed the other site hears within seconds. */
+static void
+judge_witness(struct alarms *a, const struct cluster_settings *cs,
+    const struct cluster_view *c)
+{
+	const json_t *rule = json_object_get(c->seen, "rule");
+	const char *why = message_text(json_object_get(rule, "witness"), "why");
+
+	if (why == NULL || cs->fence != FENCE_KIND_LEASE)
+		alarm_clear(a, ALARM_WITNESS_DIFFERS, c->name);
+	else
+		alarm_raise_after(
+		    a, ALARM_WITNESS_DIFFERS, c->name, why, WITNESS_LATE_US);
 }
 
 /* What the rule of a cluster cannot do without the operator. */
@@ -494,8 +510,10 @@ judge(struct alarms *a, const struct settings *s, const struct facts *f,
 
 		if (cs == NULL)
 			continue;
-		if (judge_rule(a, cs, c))
+		if (judge_rule(a, cs, c)) {
 			judge_role(a, c);
+			judge_witness(a, cs, c);
+		}
 		judge_standby(a, cs, c);
 		judge_gap(a, c);
 		judge_receiver(a, cs, c);

@@ -54,6 +54,28 @@ check_watchdog(struct check *k)
 		    v.realtime ? "" : "real-time priority");
 }
 
+/* Of two witnesses each could vote for another site: neither counts. */
+static void
+check_witness(struct check *k)
+{
+	AUTO_JSON json_t *shown = rule_shown(k->settings, k->cluster);
+	const json_t *w = json_object_get(shown, "witness");
+	const char *why = json_string_value(json_object_get(w, "why"));
+	const char *key = json_string_value(json_object_get(w, "key"));
+
+	if (why == NULL && key != NULL)
+		check_say(k, CHECK_OK, "one witness", NULL,
+		    "both sites have the one with the key %s", key);
+	else if (why != NULL)
+		check_say(k,
+		    k->cluster->fence == FENCE_KIND_LEASE ? missing(k)
+							  : CHECK_WARNING,
+		    "one witness",
+		    "Compare \"pgkura site list\" at both sites, name the same "
+		    "witness, and pair with it anew: \"pgkura site pair\".",
+		    "%s", why);
+}
+
 /* Of a standby: what the primary says of its part. */
 static void
 check_peer(struct check *k)
@@ -125,6 +147,7 @@ check_fence(struct check *k, bool run)
 	if (c->role == INITIAL_NONE)
 		return;
 	check_server_failed(k);
+	check_witness(k);
 	switch (c->fence) {
 	case FENCE_KIND_NONE:
 		if (c->failover == FAILOVER_AUTOMATIC)

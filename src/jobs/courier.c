@@ -463,7 +463,7 @@ open_all(struct courier *c, struct err *e)
 	c->handover_fd = handover_listen(socket, e);
 	if (c->handover_fd == -1)
 		return -1;
-	c->rules = courier_rule_new(s, c->peer, e);
+	c->rules = courier_rule_new(s, c->peer, known.key, e);
 	if (c->rules == NULL)
 		return -1;
 	c->link = link_new(&params, &ops, c);

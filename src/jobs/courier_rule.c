@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "jobs/rule.h"
 #include "jobs/rule_wire.h"
+#include "link/keys.h"
 #include "site/message.h"
 
 /* What the rule of one cluster says now. */
@@ -24,6 +25,7 @@ struct said {
 
 struct courier_rule {
 	const struct peer_settings *peer;
+	char key[KEY_FINGERPRINT_BYTES]; /* of the peer */
 	struct said *said;
 	size_t count, turn;
 	char *path;
@@ -37,14 +39,40 @@ concerns(const struct cluster_settings *c, const struct peer_settings *p)
 	    (p->witness || c->votes_for != NULL || settings_shares(c, p->name));
 }
 
+static void
+hand_on(struct courier_rule *r, const struct said *s, enum rule_wire_kind kind,
+    const uint8_t *content, size_t len)
+{
+	struct rule_wire w = { .kind = kind, .us = clock_boot_us() };
+
+	if (len > sizeof(w.content))
+		return;
+	(void)snprintf(w.name, sizeof(w.name), "%s", r->peer->name);
+	(void)memcpy(w.content, content, len);
+	w.len = len;
+	rule_wire_send(r->fd, s->path, &w);
+}
+
+/* Whose votes these are: it comes before any of them. */
+static void
+hand_on_key(struct courier_rule *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->count && r->peer->witness; i++)
+		hand_on(r, &r->said[i], RULE_WIRE_KEY, (const uint8_t *)r->key,
+		    strlen(r->key));
+}
+
 struct courier_rule *
-courier_rule_new(
-    const struct settings *s, const struct peer_settings *p, struct err *e)
+courier_rule_new(const struct settings *s, const struct peer_settings *p,
+    const uint8_t key[SIGN_PUBLIC_BYTES], struct err *e)
 {
 	struct courier_rule *r = mem_zalloc(sizeof(*r));
 	size_t i;
 
 	r->peer = p;
+	(void)key_fingerprint(key, r->key);
 	r->said = mem_zarray(s->cluster_count + 1, sizeof(*r->said));
 	for (i = 0; i < s->cluster_count; i++) {
 		if (!concerns(&s->clusters[i], p))
@@ -59,6 +87,7 @@ courier_rule_new(
 		courier_rule_free(r);
 		return NULL;
 	}
+	hand_on_key(r);
 	return r;
 }
 
@@ -159,20 +188,6 @@ courier_rule_beat_out(struct courier_rule *r, uint8_t *out)
 
 /* ---- to the rules ---- */
 
-static void
-hand_on(struct courier_rule *r, const struct said *s, enum rule_wire_kind kind,
-    const uint8_t *content, size_t len)
-{
-	struct rule_wire w = { .kind = kind, .us = clock_boot_us() };
-
-	if (len > sizeof(w.content))
-		return;
-	(void)snprintf(w.name, sizeof(w.name), "%s", r->peer->name);
-	(void)memcpy(w.content, content, len);
-	w.len = len;
-	rule_wire_send(r->fd, s->path, &w);
-}
-
 void
 courier_rule_beat_in(struct courier_rule *r, const uint8_t *data, size_t len)
 {
@@ -245,4 +260,5 @@ courier_rule_paths(struct courier_rule *r, const struct link_state *st)
 	for (i = 0; i < r->count; i++)
 		hand_on(r, &r->said[i], RULE_WIRE_PATHS, content,
 		    8 * st->path_count);
+	hand_on_key(r);
 }

@@ -13,13 +13,16 @@
 
 #include <jansson.h>
 
+#include "codec/sign.h"
 #include "conf/settings.h"
 #include "link/link.h"
 
 struct courier_rule;
 
-struct courier_rule *courier_rule_new(
-    const struct settings *s, const struct peer_settings *p, struct err *e);
+/* key: the one that the link knows the peer by. */
+struct courier_rule *
+courier_rule_new(const struct settings *s, const struct peer_settings *p,
+    const uint8_t key[SIGN_PUBLIC_BYTES], struct err *e);
 void courier_rule_free(struct courier_rule *r);
 
 /* To wait for. */
@@ -34,7 +37,7 @@ void
 courier_rule_beat_in(struct courier_rule *r, const uint8_t *data, size_t len);
 /* A message "rule" of the peer's courier. */
 void courier_rule_message(struct courier_rule *r, const json_t *m);
-/* Once a second: when each path was heard. */
+/* Once a second: when each path was heard; and of a witness its key. */
 void courier_rule_paths(struct courier_rule *r, const struct link_state *st);
 
 #endif /* !JOBS_COURIER_RULE_H */

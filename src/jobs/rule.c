@@ -236,6 +236,7 @@ step(struct rule *r)
 	rule_hear(r);
 	reap(r, now_us);
 	rule_begin(r);
+	rule_witness_step(r, now_us);
 	rule_place_free(&r->place);
 	rule_place_find(r->s, r->c, &r->place);
 	rule_look_around(r, now_us);

@@ -19,6 +19,7 @@
  *	rule_verdict.c	what it says, done
  *	rule_left.c	what a server that is gone has left
  *	rule_votes.c	messages of other sites; votes
+ *	rule_witness.c	do both sites ask the same witness?
  *	rule_handover.c	switchover
  *	rule_order.c	what an operator orders
  *	rule_ask.c	the same through the control socket

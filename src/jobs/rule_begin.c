@@ -52,8 +52,10 @@ fence_of(const struct cluster_settings *c)
 static int
 take(struct rule *r, enum record_role role, uint64_t held, const char *reason)
 {
-	if (!r->has_role)
+	if (!r->has_role) {
 		record_role_init(&r->role, r->c->name, r->s->site);
+		rule_witness_begin(r);
+	}
 	r->role.fence = fence_of(r->c);
 	return rule_take_role(r, role, held, reason);
 }
@@ -130,7 +132,7 @@ rule_begin(struct rule *r)
 		}
 		return;
 	}
-	if (!all_heard(r))
+	if (!all_heard(r) || r->info.us == 0)
 		return;
 	if (is_beginning(r) &&
 	    (r->c->role == INITIAL_PRIMARY) != (peer->role == ROLE_PRIMARY))

@@ -326,6 +326,7 @@ rule_facts(const struct rule *r, struct decide_facts *f)
 	f->paths = r->paths;
 	(void)memcpy(f->path_us, r->path_us, sizeof(f->path_us));
 	f->witness = r->sites.names[SEAT_WITNESS] != NULL;
+	f->witness_unsure = f->witness && !rule_witness_counts(r);
 	/* By order what did not start is tried again, and what is not there is made
 	 * from a backup, however long that takes. */
 	f->promotable = r->promotable ||

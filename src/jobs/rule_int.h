@@ -17,6 +17,7 @@
 #include "site/handover.h"
 #include "site/message.h"
 #include "site/watch.h"
+#include "site/witness.h"
 
 /* ---- rule_eye.c: a child looks at the server, so that one that hangs does not
  * stop the rule ---- */
@@ -169,6 +170,7 @@ struct rule {
 	int64_t path_us[DECIDE_PATHS_MAX];
 	unsigned int paths;
 	struct rule_info info; /* of the other data site */
+	struct witness witness;
 	/* By the other site's operator: again and again as long as he waits. */
 	struct {
 		int64_t us; /* CLOCK_BOOTTIME of the last time; 0: not */
@@ -298,6 +300,17 @@ void rule_send(struct rule *r, enum record_seat to, enum rule_wire_kind kind,
 /* endless: for a free lease.  False: the own vote cannot be given now. */
 bool rule_ask(struct rule *r, uint64_t number, bool endless);
 void rule_ask_switchover(struct rule *r, int64_t now_us);
+
+/* ---- rule_witness.c ---- */
+void rule_witness_hear_key(struct rule *r, const struct rule_wire *w);
+void rule_witness_step(struct rule *r, int64_t now_us);
+/* r->role is a new one. */
+void rule_witness_begin(struct rule *r);
+/* Do the witness' votes count? */
+bool rule_witness_counts(const struct rule *r);
+void rule_witness_tell(const struct rule *r, json_t *o);
+void rule_witness_hear(struct rule *r, const json_t *o);
+void rule_witness_show(const struct rule *r, json_t *all);
 
 /* ---- rule_begin.c ---- */
 /* There is no record of a role: may one be taken? */

@@ -134,6 +134,7 @@ put_role(const struct rule *r, json_t *o)
 	if (rule_home_left_us(r, clock_boot_us()) >= 0)
 		put_int(o, "switchback_left_us",
 		    rule_home_left_us(r, clock_boot_us()));
+	rule_witness_show(r, o);
 	json_set_str(o, "obstacle", r->obstacle);
 	put_bool(o, "obstacle_passes", r->obstacle_passes);
 }

@@ -116,6 +116,7 @@ send_info(struct rule *r)
 		(void)json_object_set_new(
 		    j, "asked_final", json_boolean(r->asked.final));
 	}
+	rule_witness_tell(r, j);
 	json_write(j, &text);
 	rule_send(r, r->sites.peer, RULE_WIRE_INFO, text.data, text.len);
 }
@@ -216,6 +217,9 @@ hear_vote(struct rule *r, enum record_seat from, const struct rule_wire *w)
 		voter_on_ask(&r->voter, &m.vote, clock_boot_us(), &step);
 		(void)rule_voter_step(r, &step);
 	} else if (m.kind == MESSAGE_ANSWER) {
+		/* Its number is heard all the same. */
+		if (from == SEAT_WITNESS && !rule_witness_counts(r))
+			m.vote.answer = VOTER_NO_SEAT;
 		(void)voter_on_answer(&r->voter, &m.vote, clock_boot_us());
 	}
 }
@@ -278,6 +282,7 @@ hear_info(struct rule *r, const struct rule_wire *w)
 	(void)json_need_text(j, "why", r->info.why, sizeof(r->info.why), NULL);
 	(void)json_need_i64(j, "rpo_us", &r->info.rpo_us, NULL);
 	hear_automatic(r, j);
+	rule_witness_hear(r, j);
 	(void)json_need_text(
 	    j, "obstacle", r->info.obstacle, sizeof(r->info.obstacle), NULL);
 	(void)json_need_text(j, "promotion_error", r->info.promotion_error,
@@ -330,6 +335,10 @@ rule_hear(struct rule *r)
 		case RULE_WIRE_INFO:
 			if (seat == (int)r->sites.peer)
 				hear_info(r, &w);
+			break;
+		case RULE_WIRE_KEY:
+			if (seat == SEAT_WITNESS)
+				rule_witness_hear_key(r, &w);
 			break;
 		case RULE_WIRE_PATHS:
 			if (seat == (int)r->sites.peer)

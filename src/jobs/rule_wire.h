@@ -29,6 +29,7 @@ enum rule_wire_kind {
 	RULE_WIRE_SAY = 's',  /* the same, as a message: at once */
 	RULE_WIRE_VOTE = 'v', /* message.h, question or answer */
 	RULE_WIRE_INFO = 'i', /* JSON for the other rule */
+	RULE_WIRE_KEY = 'k',  /* to a rule: what the witness' key is */
 	RULE_WIRE_PATHS = 'p' /* to a rule: 8 bytes a path: last sign, or -1 */
 };
 

@@ -159,6 +159,7 @@ struct decide_facts {
 	unsigned int paths;		   /* to the other data site */
 	int64_t path_us[DECIDE_PATHS_MAX]; /* last sign on it; DECIDE_NEVER */
 	bool witness;			   /* there is one */
+	bool witness_unsure; /* ... and its votes do not count: witness.h */
 	/* The replica: */
 	bool promotable;
 	int64_t rpo_us; /* what a promotion now would lose; -1: not known */
@@ -238,6 +239,7 @@ enum decide_reason {
 	REASON_NOT_PROVED,
 	REASON_UNGUARDED,
 	REASON_NO_WITNESS,
+	REASON_WITNESS_DIFFERS, /* or that it does not is not known */
 	REASON_WITNESS_SILENT,
 	REASON_WITNESS_SEES_PEER,
 	REASON_VOTER_LOST,

@@ -69,7 +69,8 @@ static bool
 is_answered(const struct decide_look *l)
 {
 	return decide_current(l->s, l->f, l->peer) ||
-	    (l->f->witness && decide_current(l->s, l->f, SEAT_WITNESS));
+	    (l->f->witness && !l->f->witness_unsure &&
+		decide_current(l->s, l->f, SEAT_WITNESS));
 }
 
 static void

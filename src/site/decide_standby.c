@@ -66,6 +66,8 @@ automatic_obstacle(const struct decide_look *l, int64_t loss_us)
 		return REASON_NO_WITNESS;
 	if (by_votes(l) && (f->voter == NULL || f->voter->lost))
 		return REASON_VOTER_LOST;
+	if (by_votes(l) && f->witness_unsure)
+		return REASON_WITNESS_DIFFERS;
 	if (by_votes(l) && !decide_fresh(s, f, SEAT_WITNESS))
 		return REASON_WITNESS_SILENT;
 	if (!proved(l))
@@ -110,6 +112,9 @@ order_obstacle(const struct decide_look *l)
 	    f->voter->record.standing != 0 &&
 	    f->voter->record.promised_to == l->peer)
 		return REASON_PEER_FREE;
+	if (f->order == ORDER_FAILOVER && by_votes(l) && l->silent &&
+	    f->witness_unsure)
+		return REASON_WITNESS_DIFFERS;
 	return REASON_NONE;
 }
 
@@ -184,8 +189,9 @@ ordered(struct decide_look *l)
 	l->out->state = DECIDE_ALARM;
 	l->out->reason = obstacle;
 	l->out->order_done = true;
-	prepare_command(
-	    l, l->f->order == ORDER_FORCE || obstacle == REASON_PEER_FREE);
+	prepare_command(l,
+	    l->f->order == ORDER_FORCE || obstacle == REASON_PEER_FREE ||
+		obstacle == REASON_WITNESS_DIFFERS);
 }
 
 static bool
@@ -339,6 +345,7 @@ count_down(struct decide_look *l, enum decide_reason obstacle)
 		out->hold_left_us = 0;
 	prepare_command(l,
 	    obstacle == REASON_NO_WITNESS ||
+		obstacle == REASON_WITNESS_DIFFERS ||
 		obstacle == REASON_WITNESS_SILENT ||
 		obstacle == REASON_VOTER_LOST);
 	if (obstacle != REASON_NONE) {

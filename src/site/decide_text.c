@@ -50,6 +50,8 @@ static const char *const reasons[] = {
 	[REASON_UNGUARDED] =
 	    "the watchdog, which stops the server when the lease ends, is not there",
 	[REASON_NO_WITNESS] = "there is no witness",
+	[REASON_WITNESS_DIFFERS] =
+	    "it is not known that both sites have the same witness: \"pgkura check\" says why",
 	[REASON_WITNESS_SILENT] = "the witness is silent",
 	[REASON_WITNESS_SEES_PEER] = "the witness still sees the other site",
 	[REASON_VOTER_LOST] =

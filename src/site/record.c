@@ -119,6 +119,14 @@ put_i64(struct buf *out, const char *key, int64_t v)
 }
 
 static void
+put_witness(
+    struct buf *out, const char *key, const char text[RECORD_WITNESS_BYTES])
+{
+	if (text[0] != '\0')
+		keytext_put(out, key, "%s", text);
+}
+
+static void
 get_name(struct keytext *k, const char *key, char out[RECORD_NAME_BYTES],
     bool may_be_empty)
 {
@@ -225,6 +233,8 @@ record_role_print(const struct record_role_file *r, struct buf *out)
 	put_u64(out, "waived", r->waived);
 	if (r->peer_proved)
 		put_word(out, "peer_proved", answers, true);
+	put_witness(out, "witness", r->witness);
+	put_witness(out, "peer_witness", r->peer_witness);
 	if (r->resigned != 0)
 		put_u64(out, "resigned", r->resigned);
 	put_i64(out, "automatic_wall_us", r->automatic_wall_us);
@@ -291,6 +301,16 @@ take_flag(struct keytext *k, const char *key)
 }
 
 static void
+take_witness(struct keytext *k, const char *key, char out[RECORD_WITNESS_BYTES])
+{
+	if (!keytext_next_is(k, key))
+		return;
+	keytext_get(k, key, out, RECORD_WITNESS_BYTES);
+	if (!k->failed && out[0] == '\0')
+		keytext_fail(k, "%s is a key, or left out", key);
+}
+
+static void
 take_role(struct keytext *k, struct record_role_file *r)
 {
 	get_name(k, "thing", r->thing, false);
@@ -308,6 +328,8 @@ take_role(struct keytext *k, struct record_role_file *r)
 	r->canceled = keytext_get_word(k, "canceled", answers, 2) == 1;
 	r->waived = keytext_get_u64(k, "waived", UINT64_MAX);
 	r->peer_proved = take_flag(k, "peer_proved");
+	take_witness(k, "witness", r->witness);
+	take_witness(k, "peer_witness", r->peer_witness);
 	if (keytext_next_is(k, "resigned")) {
 		r->resigned = keytext_get_u64(k, "resigned", UINT64_MAX);
 		if (r->resigned == 0)

@@ -29,12 +29,13 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define RECORD_NAME_BYTES   64 /* a site, a cluster: cluster_name_valid() */
-#define RECORD_BOOT_BYTES   40 /* /proc/sys/kernel/random/boot_id */
-#define RECORD_REASON_BYTES 160
-#define RECORD_CHANGES_MAX  256 /* of roles; older ones are dropped */
-#define RECORD_LEASE_MAX_US ((int64_t)180 * 1000000)
-#define RECORD_LEASE_FREE   INT64_MAX /* a lease that has no end */
+#define RECORD_NAME_BYTES    64 /* a site, a cluster: cluster_name_valid() */
+#define RECORD_BOOT_BYTES    40 /* /proc/sys/kernel/random/boot_id */
+#define RECORD_REASON_BYTES  160
+#define RECORD_WITNESS_BYTES 40	 /* the fingerprint of a key, or a word */
+#define RECORD_CHANGES_MAX   256 /* of roles; older ones are dropped */
+#define RECORD_LEASE_MAX_US  ((int64_t)180 * 1000000)
+#define RECORD_LEASE_FREE    INT64_MAX /* a lease that has no end */
 
 /*
  * The three voters have seats, the same at all of them.  The primary may be at
@@ -128,6 +129,10 @@ struct record_role_file {
 	 */
 	uint64_t waived;
 	bool peer_proved; /* a standby: the primary said that its fence is */
+	/* Which witness the other data site is known to know that this one asks, and
+	 * which one it said last that it asks itself: witness.h.  "": not known. */
+	char witness[RECORD_WITNESS_BYTES];
+	char peer_witness[RECORD_WITNESS_BYTES];
 	/*
 	 * The term that this site gave up, because its server is dead for good:
 	 * while that is the one it held last, it starts nothing.  0: none.

@@ -460,9 +460,47 @@ maintains(void)
 	voter.seen_holder = SEAT_NONE;
 }
 
+/* Each site has a witness, and it is not known that it is the same one. */
+static void
+witnesses(void)
+{
+	set_up();
+	voter.lost = false;
+	role.fence = FENCE_LEASE;
+	f.witness = f.witness_unsure = true;
+	f.says[SEAT_FIRST].proved = true;
+	tap_ok(until(DECIDE_ALARM, 100 * S) > 0 &&
+		v.reason == REASON_WITNESS_DIFFERS &&
+		strstr(v.command, "--force") != NULL,
+	    "votes of another witness than the primary's do not count: %s",
+	    v.command);
+	f.order = ORDER_FAILOVER;
+	f.allow_loss_us = -1;
+	look();
+	tap_ok(v.order_done && v.act == DECIDE_NOTHING && v.ask == 0 &&
+		v.reason == REASON_WITNESS_DIFFERS &&
+		strstr(v.command, "--force") != NULL,
+	    "nor for an order, which is refused and says so");
+	f.order = ORDER_FORCE;
+	look();
+	tap_ok(v.act == DECIDE_DO_FORCE, "--force goes on");
+
+	set_up();
+	role.fence = FENCE_LEASE;
+	f.witness = f.witness_unsure = true;
+	f.says[SEAT_FIRST].server = WATCH_DEAD;
+	f.order = ORDER_FAILOVER;
+	f.allow_loss_us = -1;
+	look();
+	tap_ok(!v.order_done && v.ask != 0,
+	    "a primary whose server is dead votes itself");
+	(void)memset(&voter, 0, sizeof(voter));
+}
+
 int
 main(void)
 {
+	witnesses();
 	handed();
 	detection();
 	paths();

@@ -42,7 +42,8 @@ end_exemption(struct sim *m)
 
 	if (!m->exempt || (a_primary && b_primary) || has_waiver(a) ||
 	    has_waiver(b) || (!a_primary && a->writable) ||
-	    (!b_primary && b->writable))
+	    (!b_primary && b->writable) ||
+	    (sim_lease_runs(m, a) && sim_lease_runs(m, b)))
 		return;
 	m->exempt = false;
 	m->last_term = 0;
@@ -73,9 +74,10 @@ check_now(struct sim *m)
 	     b_writes = sim_acknowledges(m, b);
 	struct sim_site *writer = a_writes ? a : b;
 
-	/* Whoever forces a failover answers for one that is free. */
+	/* Whoever forces a failover answers for one that is free, or has another
+	 * witness. */
 	if (sim_lease_runs(m, a) && sim_lease_runs(m, b) &&
-	    !(m->exempt && (sim_is_free(a) || sim_is_free(b))))
+	    !(m->exempt && (m->second || sim_is_free(a) || sim_is_free(b))))
 		sim_violation(m, "two leases at once");
 	end_exemption(m);
 	ship(m);
@@ -147,9 +149,9 @@ next_thing(struct sim *m, int64_t until)
 {
 	struct sim_message first;
 	int64_t at = until;
-	unsigned int i, which = SEATS, message = SIM_QUEUE;
+	unsigned int i, which = SIM_SITES, message = SIM_QUEUE;
 
-	for (i = 0; i < SEATS; i++)
+	for (i = 0; i < SIM_SITES; i++)
 		if (next_of(m, &m->sites[i]) < at) {
 			at = next_of(m, &m->sites[i]);
 			which = i;
@@ -172,7 +174,7 @@ next_thing(struct sim *m, int64_t until)
 		} else {
 			sim_arrive(m, &first);
 		}
-	} else if (which != SEATS) {
+	} else if (which != SIM_SITES) {
 		happens(m, &m->sites[which]);
 	}
 }
@@ -181,15 +183,15 @@ next_thing(struct sim *m, int64_t until)
 static void
 trace(struct sim *m)
 {
-	static char last[SEATS][160];
+	static char last[SIM_SITES][160];
 	char line[160];
 	unsigned int i;
 
-	for (i = 0; i < SEATS; i++) {
+	for (i = 0; i < SIM_SITES; i++) {
 		const struct sim_site *s = &m->sites[i];
 
 		(void)snprintf(line, sizeof(line),
-		    "%u %-8s held %llu by %-7s %-11s%s%s%s%s%s %s: %s", i,
+		    "%u %-8s held %llu by %-7s %-11s%s%s%s%s%s%s%s %s: %s", i,
 		    s->role_there ? record_role_name(s->role.role) : "gone",
 		    (unsigned long long)s->role.held,
 		    s->role.waived != 0 ? "order" : "term",
@@ -199,6 +201,8 @@ trace(struct sim *m)
 		    s->running ? s->writable ? " writable" : " follows" : "",
 		    sim_lease_runs(m, s) ? " lease" : "",
 		    sim_acknowledges(m, s) ? " acks" : "",
+		    s->asks == SIM_SECOND ? " second" : "",
+		    witness_counts(&s->witness, &s->role) ? " counts" : "",
 		    decide_state_name(s->verdict.state),
 		    decide_reason_text(s->verdict.reason));
 		if (strcmp(line, last[i]) != 0)
@@ -227,12 +231,15 @@ run(struct sim *m, int64_t us)
 /* --- an episode --- */
 
 static void
-set_up_site(struct sim *m, unsigned int seat)
+set_up_site(struct sim *m, unsigned int index)
 {
+	unsigned int seat = index == SIM_SECOND ? SEAT_WITNESS : index;
 	static const int64_t rates[] = { 990000, 1000000, 1010000 };
-	struct sim_site *s = &m->sites[seat];
+	struct sim_site *s = &m->sites[index];
 	struct voter_step step;
 
+	s->index = index;
+	s->asks = SEAT_WITNESS;
 	s->seat = (enum record_seat)seat;
 	s->rate_ppm = sim_chance(m, 60) ? rates[sim_below(m, 3)]
 					: 990000 + sim_below(m, 20001);
@@ -243,6 +250,8 @@ set_up_site(struct sim *m, unsigned int seat)
 					  : ROLE_WITNESS;
 	s->role.fence = m->fence;
 	s->role.peer_proved = m->proved;
+	(void)strcpy(s->role.witness, m->witness ? "first" : WITNESS_NONE);
+	(void)strcpy(s->role.peer_witness, s->role.witness);
 	s->promoted = seat == SEAT_FIRST;
 	sim_process_starts(m, s);
 	voter_init(&s->voter, 0, &step);
@@ -282,6 +291,7 @@ set_up(struct sim *m, uint64_t seed)
 	m->fence = fences[sim_below(m, COUNT_OF(fences))];
 	m->settings.hook = m->fence == FENCE_HOOK;
 	m->witness = sim_chance(m, 85);
+	m->second = m->witness && sim_chance(m, 50);
 	m->promotable = true;
 	m->rpo_us = 3 * SIM_S;
 	m->settings.resign = sim_chance(m, 70);
@@ -294,8 +304,9 @@ set_up(struct sim *m, uint64_t seed)
 	m->delay_us = 1000 + sim_below(m, SIM_S);
 	m->last_writer = -1;
 	m->now = SIM_S;
-	for (i = 0; i < SEATS; i++)
-		if (i != SEAT_WITNESS || m->witness)
+	for (i = 0; i < SIM_SITES; i++)
+		if (i < SEAT_WITNESS ||
+		    (i == SIM_SECOND ? m->second : m->witness))
 			set_up_site(m, i);
 		else
 			m->sites[i].restart_at = SIM_FAR_AWAY;
@@ -307,14 +318,14 @@ tear_down(struct sim *m)
 {
 	unsigned int i;
 
-	for (i = 0; i < SEATS; i++)
+	for (i = 0; i < SIM_SITES; i++)
 		buf_free(&m->sites[i].term_file);
 }
 
 static struct sim_site *
 any_site(struct sim *m)
 {
-	return &m->sites[sim_below(m, m->witness ? 3 : 2)];
+	return &m->sites[sim_below(m, m->second ? 4 : m->witness ? 3 : 2)];
 }
 
 static int64_t
@@ -328,10 +339,10 @@ some_time(struct sim *m)
 static void
 cut_lines(struct sim *m)
 {
-	unsigned int a = any_site(m)->seat, b, path;
+	unsigned int a = any_site(m)->index, b, path;
 	bool both = sim_chance(m, 60), all = sim_chance(m, 60);
 
-	for (b = 0; b < SEATS; b++)
+	for (b = 0; b < SIM_SITES; b++)
 		for (path = 0; path < 2; path++) {
 			if (b == a || (!all && sim_chance(m, 50)))
 				continue;
@@ -442,7 +453,7 @@ isolate(struct sim *m)
 	unsigned int other, path;
 
 	mend_lines(m);
-	for (other = 0; other < SEATS; other++)
+	for (other = 0; other < SIM_SITES; other++)
 		for (path = 0; path < 2; path++) {
 			m->cut[seat][other][path] = true;
 			m->cut[other][seat][path] = true;
@@ -482,6 +493,25 @@ maintenance(struct sim *m)
 		cut_lines(m);
 }
 
+/* One data site, or both, asks the other witness from now on. */
+static void
+change_witness(struct sim *m)
+{
+	unsigned int seat = (unsigned int)sim_below(m, 3), i;
+
+	for (i = 0; i < SEAT_WITNESS; i++) {
+		struct sim_site *s = &m->sites[i];
+
+		/* Of a site that has lost its files the witness knows the term. */
+		if ((seat != i && seat != 2) || !s->role_there)
+			continue;
+		m->changes++;
+		s->asks = s->asks == SIM_SECOND ? SEAT_WITNESS : SIM_SECOND;
+		if (sim_chance(m, 50))
+			sim_process_dies(m, s, some_time(m));
+	}
+}
+
 static void
 fault(struct sim *m)
 {
@@ -489,6 +519,10 @@ fault(struct sim *m)
 
 	if (m->sharp && sim_chance(m, 40)) {
 		isolate(m);
+		return;
+	}
+	if (m->second && sim_chance(m, 10)) {
+		change_witness(m);
 		return;
 	}
 	switch (sim_below(m, 17)) {
@@ -543,9 +577,11 @@ mend(struct sim *m)
 	m->promotable = true;
 	m->rpo_us = 3 * SIM_S;
 	m->unshipped = false;
-	for (i = 0; i < SEATS; i++) {
+	for (i = 0; i < SIM_SITES; i++) {
 		struct sim_site *s = &m->sites[i];
 
+		if (i < SEAT_WITNESS)
+			s->asks = SEAT_WITNESS;
 		s->server_dead = false;
 		s->stopped_until = 0;
 		s->suspended_until = 0;
@@ -585,6 +621,7 @@ check_outcome(struct sim *m)
 struct totals {
 	uint64_t steps, promotions, handovers, leases, unserved;
 	uint64_t resignations, taken, given_back, freed, alone;
+	uint64_t changes, apart;
 };
 
 static bool
@@ -618,6 +655,8 @@ episode(uint64_t seed, struct totals *t)
 	t->given_back += m.given_back;
 	t->freed += m.freed;
 	t->alone += m.alone;
+	t->changes += m.changes;
+	t->apart += m.apart;
 	t->unserved += !sim_acknowledges(&m, &m.sites[0]) &&
 	    !sim_acknowledges(&m, &m.sites[1]);
 	tear_down(&m);
@@ -660,6 +699,10 @@ main(void)
 	    "%llu promises given back, %llu free leases, %llu commits under one with no watcher",
 	    (unsigned long long)t.given_back, (unsigned long long)t.freed,
 	    (unsigned long long)t.alone);
+	tap_diag("%llu changes of a witness, %llu looks with two",
+	    (unsigned long long)t.changes, (unsigned long long)t.apart);
+	tap_ok(t.changes >= i / 2 && t.apart >= i * 10,
+	    "sites asked different witnesses");
 	tap_ok(t.freed >= i / 4 && t.alone >= i,
 	    "in maintenance a primary went on without its watcher");
 	tap_ok(t.taken >= i / 50, "and took over from one that had resigned");

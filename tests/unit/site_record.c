@@ -50,11 +50,15 @@ main(void)
 	role.waived = 3;
 	role.resigned = 9;
 	role.restart = role.handed = true;
+	strcpy(role.witness, "1f3a-77b0");
+	strcpy(role.peer_witness, "none");
 	record_role_print(&role, &out);
 	tap_ok(record_role_parse(&role_again, out.data, out.len, &e) == 0,
 	    "a role parses %s", e.text);
 	record_role_print(&role_again, &again);
 	tap_str(buf_str(&again), buf_str(&out), "to the same text");
+	tap_str(role_again.witness, "1f3a-77b0", "with the witness here");
+	tap_str(role_again.peer_witness, "none", "and the other site's");
 	tap_u64(role_again.change_count, RECORD_CHANGES_MAX,
 	    "with as many changes as there may be");
 	tap_u64(role_again.changes[0].term, 3, "the oldest are gone");

@@ -2,7 +2,8 @@
 #define SITE_SIM_H
 
 /*
- * site_sim: three sites in a virtual world, for site_model.c.
+ * site_sim: three sites in a virtual world, for site_model.c; perhaps with a second
+ * witness, which each data site may ask instead of the first.
  *
  * True time is ours alone.  Each site has a clock that began anywhere, runs up
  * to 1 % fast or slow and starts anew with each boot; a disk; a watcher process
@@ -22,13 +23,17 @@
 #include "site/decide.h"
 #include "site/handover.h"
 #include "site/message.h"
+#include "site/witness.h"
 
 #define SIM_S	     ((int64_t)1000000)
 #define SIM_QUEUE    256
+#define SIM_SECOND   SEATS /* the second witness, in the same seat */
+#define SIM_SITES    (SEATS + 1)
 #define SIM_THING    "main"
 #define SIM_FAR_AWAY INT64_MAX
 
 struct sim_site {
+	unsigned int index;
 	enum record_seat seat;
 	/* The host and its clock. */
 	bool host_up;
@@ -50,6 +55,9 @@ struct sim_site {
 	struct decide_verdict verdict;
 	struct decide_says says[SEATS];
 	int64_t path_us[2];
+	struct witness witness;
+	int64_t next_info, info_sent;
+	uint64_t tellings;
 	/* Its disk. */
 	struct buf term_file; /* len 0: gone */
 	bool role_there;
@@ -64,6 +72,7 @@ struct sim_site {
 	/* What the oracle knows of its watching: true times. */
 	int64_t unseen_since; /* last sign of life of the peer, or of a break */
 	enum decide_order order;
+	unsigned int asks; /* which witness */
 	bool wanted, aborted;
 	enum decide_hook hook;
 };
@@ -71,8 +80,10 @@ struct sim_site {
 struct sim_message {
 	int64_t at, sent;
 	unsigned int from, to, path;
-	size_t len;
+	size_t len; /* 0: what the data sites tell each other beyond beats */
 	uint8_t bytes[MESSAGE_BYTES_MAX];
+	char witness[RECORD_WITNESS_BYTES];
+	uint64_t witness_id, witness_heard;
 };
 
 struct sim {
@@ -82,11 +93,11 @@ struct sim {
 	struct decide_settings settings;
 	int64_t lease_us;
 	enum record_fence fence;
-	bool witness;
-	struct sim_site sites[SEATS];
+	bool witness, second;
+	struct sim_site sites[SIM_SITES];
 	struct sim_message queue[SIM_QUEUE];
 	unsigned int queued;
-	bool cut[SEATS][SEATS][2];
+	bool cut[SIM_SITES][SIM_SITES][2];
 	unsigned int loss_percent, double_percent, crash_percent;
 	int64_t delay_us;
 	bool calm; /* no more faults */
@@ -105,6 +116,8 @@ struct sim {
 	unsigned int faults; /* violations seen */
 	char fault[200];
 	uint64_t promotions, handovers, leases, resignations, taken;
+	uint64_t changes;    /* of the witness */
+	uint64_t apart;	     /* looks at which the sites asked different ones */
 	uint64_t given_back; /* promises forgotten since a lease went back */
 	uint64_t freed;	     /* leases without an end */
 	uint64_t
@@ -199,7 +212,7 @@ sim_post(struct sim *m, const struct sim_site *from, unsigned int to,
 	struct sim_message *q;
 	unsigned int copies = sim_chance(m, m->double_percent) ? 2 : 1;
 
-	if (m->cut[from->seat][to][path])
+	if (m->cut[from->index][to][path])
 		return;
 	for (; copies > 0; copies--) {
 		if (sim_chance(m, m->loss_percent) || m->queued == SIM_QUEUE)
@@ -209,7 +222,7 @@ sim_post(struct sim *m, const struct sim_site *from, unsigned int to,
 		q->at = m->now + 1000 + sim_below(m, m->delay_us);
 		if (sim_chance(m, sim_late_percent(m, content)))
 			q->at += sim_below(m, 60 * SIM_S);
-		q->from = from->seat;
+		q->from = from->index;
 		q->to = to;
 		q->path = path;
 		q->len = message_encode(content, q->bytes);
@@ -219,7 +232,7 @@ sim_post(struct sim *m, const struct sim_site *from, unsigned int to,
 static unsigned int
 sim_paths(unsigned int a, unsigned int b)
 {
-	return a == SEAT_WITNESS || b == SEAT_WITNESS ? 1 : 2;
+	return a >= SEAT_WITNESS || b >= SEAT_WITNESS ? 1 : 2;
 }
 
 static void
@@ -230,6 +243,8 @@ sim_send(struct sim *m, const struct sim_site *s, unsigned int to,
 
 	if (to == SEAT_WITNESS && !m->witness)
 		return;
+	if (to == SEAT_WITNESS)
+		to = s->asks;
 	for (path = 0; path < sim_paths(s->seat, to); path++)
 		sim_post(m, s, to, path, content);
 }
@@ -362,6 +377,7 @@ sim_process_starts(struct sim *m, struct sim_site *s)
 	decide_start(&s->decide);
 	(void)memset(&s->verdict, 0, sizeof(s->verdict));
 	(void)memset(s->says, 0, sizeof(s->says));
+	(void)memset(&s->witness, 0, sizeof(s->witness));
 	s->path_us[0] = s->path_us[1] = DECIDE_NEVER;
 	s->next_look = m->now + sim_below(m, SIM_S);
 	s->next_beat = s->next_look;
@@ -433,6 +449,8 @@ sim_facts(struct sim *m, struct sim_site *s, struct decide_facts *f)
 	f->voter = &s->voter;
 	(void)memcpy(f->says, s->says, sizeof(f->says));
 	f->witness = m->witness;
+	f->witness_unsure = m->witness && s->role_there &&
+	    !witness_counts(&s->witness, &s->role);
 	if (s->seat != SEAT_WITNESS) {
 		f->paths = 2;
 		f->path_us[0] = s->path_us[0];
@@ -769,7 +787,8 @@ sim_role_again(struct sim *m, struct sim_site *s, const struct decide_facts *f)
 	struct record_role_file role;
 	uint64_t held;
 
-	if (s->role_there)
+	if (s->role_there ||
+	    (s->seat != SEAT_WITNESS && s->witness.heard[0] == '\0'))
 		return;
 	record_role_init(&role, SIM_THING, "site");
 	role.role = s->seat == SEAT_WITNESS
@@ -778,6 +797,8 @@ sim_role_again(struct sim *m, struct sim_site *s, const struct decide_facts *f)
 	if (role.role == ROLE_UNKNOWN)
 		return;
 	role.held = s->seat == SEAT_WITNESS ? 0 : held;
+	(void)strcpy(role.witness, WITNESS_UNTOLD);
+	(void)strcpy(role.peer_witness, s->witness.heard);
 	role.fence = m->fence;
 	(void)sim_write_role(m, s, &role);
 }
@@ -798,6 +819,67 @@ sim_beat(struct sim *m, struct sim_site *s, const struct decide_facts *f)
 			sim_send(m, s, to, &out);
 }
 
+/* By a stream: one that is overtaken is not taken. */
+static void
+sim_info(struct sim *m, struct sim_site *s)
+{
+	unsigned int to = sim_peer(m, s)->index, path = sim_below(m, 2) != 0;
+	struct sim_message *q;
+
+	if (m->now < s->next_info || m->cut[s->index][to][path] ||
+	    sim_chance(m, m->loss_percent) || m->queued == SIM_QUEUE)
+		return;
+	s->next_info = m->now + SIM_S;
+	q = &m->queue[m->queued++];
+	*q = (struct sim_message){ .sent = m->now,
+		.at = m->now + 1000 + sim_below(m, m->delay_us),
+		.from = s->index,
+		.to = to,
+		.path = path,
+		.witness_id = s->witness.tells_id };
+	if (sim_chance(m, m->sharp ? 5 : 1))
+		q->at += sim_below(m, 60 * SIM_S);
+	(void)strcpy(q->witness, s->witness.tells);
+	if (s->role_there)
+		q->witness_heard = witness_answer(&s->witness, &s->role);
+}
+
+static void
+sim_hear_info(struct sim_site *s, const struct sim_message *q)
+{
+	if (q->sent < s->info_sent || q->sent < s->started)
+		return;
+	s->info_sent = q->sent;
+	if (q->witness[0] != '\0') {
+		(void)strcpy(s->witness.heard, q->witness);
+		s->witness.heard_id = q->witness_id;
+	}
+	if (q->witness_heard != 0)
+		s->witness.answered_id = q->witness_heard;
+}
+
+/* False: it died of it. */
+static bool
+sim_witness(struct sim *m, struct sim_site *s)
+{
+	struct record_role_file next;
+
+	if (s->seat == SEAT_WITNESS)
+		return true;
+	(void)snprintf(s->witness.own, sizeof(s->witness.own), "%s",
+	    !m->witness			? WITNESS_NONE
+		: s->asks == SIM_SECOND ? "second"
+					: "first");
+	m->apart += s->asks != sim_peer(m, s)->asks;
+	if (s->role_there &&
+	    witness_step(&s->witness, &s->role, &s->voter, sim_clock(m, s),
+		s->index + 2 * ++s->tellings, &next) &&
+	    !sim_write_role(m, s, &next))
+		return false;
+	sim_info(m, s);
+	return true;
+}
+
 static void
 sim_look(struct sim *m, struct sim_site *s)
 {
@@ -811,7 +893,7 @@ sim_look(struct sim *m, struct sim_site *s)
 		s->role.canceled = false;
 	sim_facts(m, s, &f);
 	sim_role_again(m, s, &f);
-	if (!s->process_up)
+	if (!s->process_up || !sim_witness(m, s))
 		return;
 	sim_facts(m, s, &f);
 	decide_step(&s->decide, &m->settings, &f, &s->verdict);
@@ -837,8 +919,10 @@ sim_check_lease(struct sim *m, const struct sim_site *s)
 {
 	uint64_t number = s->voter.lease_number;
 
-	if (number < m->lease_number[s->seat] ||
-	    number <= m->lease_number[sim_peer(m, s)->seat])
+	/* Whoever forces a failover answers for one that has another witness. */
+	if (!(m->exempt && m->second) &&
+	    (number < m->lease_number[s->seat] ||
+		number <= m->lease_number[sim_peer(m, s)->seat]))
 		sim_violation(m, "a lease of term %llu after terms %llu, %llu",
 		    (unsigned long long)number,
 		    (unsigned long long)m->lease_number[SEAT_FIRST],
@@ -892,6 +976,13 @@ sim_arrive(struct sim *m, const struct sim_message *q)
 	/* Heartbeats come by a connection of this process. */
 	if (q->bytes[2] == MESSAGE_BEAT && q->sent < s->started)
 		return;
+	/* Its courier is gone with the other witness. */
+	if (q->from >= SEAT_WITNESS && q->from != s->asks)
+		return;
+	if (q->len == 0) {
+		sim_hear_info(s, q);
+		return;
+	}
 	if (message_decode(&in, q->bytes, q->len, &e) == -1) {
 		sim_violation(m, "a message did not decode: %s", e.text);
 		return;
@@ -911,6 +1002,9 @@ sim_arrive(struct sim *m, const struct sim_message *q)
 		(void)sim_do_step(m, s, &step);
 		break;
 	case MESSAGE_ANSWER:
+		if (in.from == SEAT_WITNESS &&
+		    !(s->role_there && witness_counts(&s->witness, &s->role)))
+			in.vote.answer = VOTER_NO_SEAT;
 		if (voter_on_answer(&s->voter, &in.vote, sim_clock(m, s)))
 			sim_check_lease(m, s);
 		break;

@@ -16,6 +16,7 @@ package Kura::Roles;
 #	$r->role('osaka')	what "pgkura role --json" says
 #	$r->wait_role('osaka', 'primary')
 #	$r->wait_state('osaka', 'peer silent')
+#	$r->wait_one_witness	... whose votes count at both sites
 #	$r->wait_server('osaka')	until its server takes writes
 #	$r->insert(CLUSTER)	one row, numbered; ->rows(CLUSTER) what is there
 #	$r->wait_there		until the standby's site has all that the primary has
@@ -97,6 +98,7 @@ sub new
 	$self->wait_role('osaka', 'standby');
 	$sites->site('tokyo')->json('backup');
 	$self->wait_promotable('osaka');
+	$self->wait_one_witness if $arg{witness};
 	return $self;
 }
 
@@ -164,6 +166,16 @@ sub wait_lease
 
 	return $self->wait_for("$name with a lease",
 		sub { ($self->now($name, 'lease_left_us') // 0) > 0 });
+}
+
+# The votes of the witness count at both sites.
+sub wait_one_witness
+{
+	my ($self) = @_;
+
+	return $self->wait_for('one witness', sub {
+		!grep { !$self->now($_, 'witness')->{counts} } qw(tokyo osaka);
+	});
 }
 
 # The standby may take over by itself.
