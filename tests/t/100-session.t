@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use lib "$ENV{PGKURA_SRC}/tests/lib";
+use IO::Select;
 use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -287,8 +288,11 @@ fails(session('identify', "$hole connect_timeout=2"), 'transient',
 	qr/timed out after 2 s/, qr/firewall/, 'a silent server');
 cmp_ok(time() - $begun, '<', 5, 'takes no longer than it may');
 
+# Once it is connected it has said what a signal does.
+my $knocks = IO::Select->new($dead);
+$dead->accept while $knocks->can_read(0);
 my $p = Kura::spawn(Kura::program('pgsession'), 'identify', $hole);
-sleep(0.5);
+ok($knocks->can_read(60), 'it waits for an answer');
 $begun = time();
 $p->kill('TERM');
 is($p->wait(10), 1, 'a signal ends the wait');

@@ -107,6 +107,9 @@ diag(sprintf('HD5, PG2: %.1f transactions a second with replication, %.1f withou
 	$with, $without, $with / ($without || 1)));
 $sites->start_daemon('tokyo');
 $sites->wait_link('tokyo', 'osaka');
+# A courier that was just started does not know yet what is at the other site.
+ok($sites->wait_committed('main', 'tokyo', 'osaka', flushed(), 120),
+	'tokyo is back');
 
 # ---- HH1 ----
 
