@@ -20,14 +20,14 @@ END { Kura::run('umount', '-l', $mounted) if defined $mounted; }
 
 my $primary = Kura::Cluster->new(major => $major, init => { checksums => 1 },
 	conf => { wal_level => 'replica', max_slot_wal_keep_size => '1GB',
-		wal_keep_size => '256MB', autovacuum => 'off' })->start;
+		min_wal_size => '32MB', autovacuum => 'off' })->start;
 my $y = Kura::Standby->new(primary => $primary);
 my $site = $y->site;
 
 # ---- a primary that wrote on, and the standby that took its place ----
 
 $primary->psql('CREATE TABLE t (a int, b text); CREATE TABLE big AS
-	SELECT i, repeat(md5(i::text), 20) AS b FROM generate_series(1, 20000) i');
+	SELECT i, repeat(md5(i::text), 20) AS b FROM generate_series(1, 10000) i');
 $site->pgkura_ok('a backup', 'backup', 'main');
 $y->start_duty;
 $y->wait_follows;
@@ -36,7 +36,7 @@ $y->receiver->wait(30);
 $primary->psql("INSERT INTO t VALUES (-7, 'lost')");
 $primary->psql('SELECT pg_switch_wal()');
 $primary->psql('INSERT INTO t SELECT i, repeat(md5(i::text), 10)
-	FROM generate_series(1, 30000) i');
+	FROM generate_series(1, 20000) i');
 $primary->psql('UPDATE big SET b = b WHERE i % 50 = 0');
 my $end = $primary->lsn;
 is($y->job('promote', 'main')->{status}, 0, 'the standby is promoted');
@@ -144,7 +144,7 @@ my @instants = (
 	['when it was decided' => sub { -e $building }],
 	['with no pg_control' => sub { !-e $control }],
 	map { my $s = $_ * $took; [sprintf('at %d %%', 100 * $_) => sub {
-		Time::HiRes::time() - $begun >= $s }] } .3, .6, .85);
+		Time::HiRes::time() - $begun >= $s }] } .4, .8);
 my ($missing, $n) = (0, 0);
 
 for my $instant (@instants) {
@@ -192,7 +192,7 @@ SKIP: {
 	skip 'only root may mount', 4 if $> != 0;
 	my $mount = Kura::tempdir();
 	skip 'no tmpfs can be mounted here', 4
-	    if (Kura::run('mount', '-t', 'tmpfs', '-o', 'size=400m', 'none',
+	    if (Kura::run('mount', '-t', 'tmpfs', '-o', 'size=300m', 'none',
 		$mount))[0] != 0;
 	$mounted = $mount;
 	command('chown', Kura::user(), $mount);
