@@ -4,6 +4,7 @@
 #include "base/size.h"
 #include "cli/cli.h"
 #include "jobs/jobs.h"
+#include "jobs/rule.h"
 
 struct flags {
 	const char *to, *time, *lsn, *name, *timeline, *backup, *action,
@@ -147,6 +148,27 @@ print_json(struct cli *cli, const struct restore_options *o,
 	cli_print_json(cli, j);
 }
 
+/* What takes writes as the cluster would be a second one beside the primary. */
+static int
+check_role(const struct cli *cli, const struct cluster_settings *c,
+    const struct restore_options *o, struct err *e)
+{
+	struct record_role_file role;
+
+	if (!o->take_over || !o->start || o->standby || o->plan_only ||
+	    rule_role_read(cli->settings, c, &role, NULL) == -1 ||
+	    role.role != ROLE_STANDBY)
+		return 0;
+	(void)err_set(e, ERR_REFUSED,
+	    "this site is a standby of cluster \"%s\": a server that takes "
+	    "writes may not start here",
+	    c->name);
+	return err_hint(e,
+	    "Without --take-over it is a copy that harms nobody. \"pgkura role "
+	    "%s\" says where the primary is.",
+	    c->name);
+}
+
 int
 cmd_restore(struct cli *cli, int argc, char *argv[], struct err *e)
 {
@@ -242,7 +264,8 @@ cmd_restore(struct cli *cli, int argc, char *argv[], struct err *e)
 	o.start = f.start;
 	o.log_path = f.log;
 	o.no_recovery_settings = f.files_only;
-	if (restore_run(cli->settings, c, &o, &r, e) == -1)
+	if (check_role(cli, c, &o, e) == -1 ||
+	    restore_run(cli->settings, c, &o, &r, e) == -1)
 		return -1;
 	if (cli->json)
 		print_json(cli, &o, &r);

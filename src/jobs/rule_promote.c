@@ -58,9 +58,9 @@ refuse_diverged(const struct cluster_settings *c, const struct rejoin_result *r,
 	return err_hint(e,
 	    "\"pgkura failback %s --give-way\" lets this site give way: its "
 	    "WAL is kept in the repository, its transactions leave the "
-	    "cluster.  To let the other site give way, restore here with "
-	    "\"pgkura restore\" and order a failover.",
-	    c->name);
+	    "cluster.  \"pgkura restore --timeline=%" PRIu32
+	    "\" makes a copy of them, from which rows can be carried over.",
+	    c->name, r->old_timeline);
 }
 
 static int

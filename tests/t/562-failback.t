@@ -58,6 +58,10 @@ $r->wait_there('osaka', 'tokyo');
 $tokyo->pgkura_fails('diverged histories give way to nobody without an order', 1,
 	qr/have diverged at .*2 transactions that the other site lacks/,
 	'failback', 'main', '--yes');
+$tokyo->pgkura_fails('nor does a restore start a second one', 1,
+	qr/is a standby of cluster "main": a server that takes writes may not start/,
+	'restore', 'main', '--to=' . $r->primary->pgdata, '--delta', '--take-over',
+	'--start');
 ok(!$r->writes('tokyo'), 'nothing was started');
 
 # ---- with an order ----
