@@ -63,6 +63,27 @@ refuse_diverged(const struct cluster_settings *c, const struct rejoin_result *r,
 	    c->name, r->old_timeline);
 }
 
+/* A promotion makes a timeline.  Before its history is here, nobody can say what this
+ * site has alone.  In a hand-over it has nothing. */
+static int
+refuse_unknown(const struct settings *s, const struct cluster_settings *c,
+    const struct rejoin_result *r, struct err *e)
+{
+	struct record_role_file role;
+
+	if (r->completed || r->timeline != r->old_timeline ||
+	    rule_role_read(s, c, &role, NULL) == -1 ||
+	    role.handover != HANDOVER_NONE)
+		return 0;
+	(void)err_set(e, ERR_TRANSIENT,
+	    "the timeline of the new primary has not come here yet: it is not "
+	    "known what this site has alone");
+	return err_hint(e,
+	    "Try again in a moment. \"pgkura failback %s --give-way\" does not "
+	    "ask what it is.",
+	    c->name);
+}
+
 static int
 need_directory(const struct cluster_settings *c, struct err *e)
 {
@@ -169,6 +190,9 @@ rule_work_rejoin(const struct settings *s, const struct cluster_settings *c,
 	if (salvage_only)
 		return 0;
 	if (rejoin_run(s, c, &o, &r, e) == -1)
+		return -1;
+	if (getenv("PGKURA_REJOIN_ORDERED") == NULL &&
+	    refuse_unknown(s, c, &r, e) == -1)
 		return -1;
 	if (r.diverged_commits > 0 && getenv("PGKURA_REJOIN_ORDERED") == NULL)
 		return refuse_diverged(c, &r, e);

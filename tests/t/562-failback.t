@@ -55,6 +55,16 @@ $tokyo->pgkura_fails('and may not start', 1, qr/not the primary|later term/,
 
 # WAL of the new timeline comes here.
 $r->wait_there('osaka', 'tokyo');
+
+# As if nothing of it had come here yet: then nobody knows what tokyo has alone.
+my @new = split /\n/, (Kura::run('find', $tokyo->repo, '-name', '*00000002*',
+		'-type', 'f', '-path', '*wal*'))[1];
+cmp_ok(scalar @new, '>=', 1, 'the new timeline is here');
+rename($_, "$_.aside") for @new;
+my ($early, undef, $why) = $tokyo->pgkura('failback', 'main', '--yes');
+rename("$_.aside", $_) for @new;
+isnt($early, 0, 'no failback before it is');
+like($why, qr/timeline of the new primary has not come here yet/, 'it says why');
 $tokyo->pgkura_fails('diverged histories give way to nobody without an order', 1,
 	qr/have diverged at .*2 transactions that the other site lacks/,
 	'failback', 'main', '--yes');
