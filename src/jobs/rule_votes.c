@@ -218,7 +218,8 @@ hear_vote(struct rule *r, enum record_seat from, const struct rule_wire *w)
 		(void)rule_voter_step(r, &step);
 	} else if (m.kind == MESSAGE_ANSWER) {
 		/* Its number is heard all the same. */
-		if (from == SEAT_WITNESS && !rule_witness_counts(r))
+		if ((from == SEAT_WITNESS && !rule_witness_counts(r)) ||
+		    record_role_past(&r->role, m.vote.number))
 			m.vote.answer = VOTER_NO_SEAT;
 		(void)voter_on_answer(&r->voter, &m.vote, clock_boot_us());
 	}

@@ -70,15 +70,17 @@ rule_witness_tell(const struct rule *r, json_t *o)
 		json_set_str(o, "witness", r->witness.tells);
 		json_set_u64(o, "witness_id", r->witness.tells_id);
 	}
-	if (heard != 0)
+	if (heard != 0) {
 		json_set_u64(o, "witness_heard", heard);
+		json_set_u64(o, "held", r->role.held);
+	}
 }
 
 void
 rule_witness_hear(struct rule *r, const json_t *o)
 {
 	char text[RECORD_WITNESS_BYTES];
-	uint64_t id;
+	uint64_t id, held;
 
 	if (json_need_text(o, "witness", text, sizeof(text), NULL) == 0 &&
 	    strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz-") ==
@@ -87,8 +89,9 @@ rule_witness_hear(struct rule *r, const json_t *o)
 		(void)memcpy(r->witness.heard, text, sizeof(text));
 		r->witness.heard_id = id;
 	}
-	if (json_need_u64(o, "witness_heard", &id, NULL) == 0)
-		r->witness.answered_id = id;
+	if (json_need_u64(o, "witness_heard", &id, NULL) == 0 &&
+	    json_need_u64(o, "held", &held, NULL) == 0)
+		witness_answered(&r->witness, &r->role, id, held);
 }
 
 /* ---- shown ---- */

@@ -137,6 +137,8 @@ struct decide_says {
 	uint64_t handover_term;
 	/* How long before heard_us it had a sign of life of each; -1: never. */
 	int64_t saw_us[SEATS];
+	/* When, by its clock, that sign came: which one it is. */
+	uint64_t sight_us[SEATS];
 };
 
 enum decide_order {

@@ -245,14 +245,6 @@ age_of(const struct decide_says *says, unsigned int seat, int64_t now_us)
 	return now_us - says->heard_us + says->saw_us[seat];
 }
 
-static bool
-same_sign(
-    const struct decide_says *a, const struct decide_says *b, unsigned int seat)
-{
-	return a->echo[seat].process == b->echo[seat].process &&
-	    a->echo[seat].beat_us == b->echo[seat].beat_us;
-}
-
 /*
  * How long ago a sender that is heard now had its last sign of life of a seat.  Each
  * message makes the time that it was on its way part of the answer.  Of one sign it
@@ -267,7 +259,8 @@ best_age(const struct decide_says *was, const struct decide_says *is,
 
 	if (before < 0 || now < 0)
 		return before < 0 ? now : before;
-	if (same_sign(was, is, seat))
+	if (was->process == is->process &&
+	    was->sight_us[seat] == is->sight_us[seat])
 		return before > now ? before : now;
 	return before < now ? before : now;
 }
@@ -288,8 +281,11 @@ message_hear(struct decide_says *says, const struct message *m,
 	if (m->says.echo[self].process == process &&
 	    m->says.echo[self].beat_us <= (uint64_t)now_us)
 		next.echo_us = (int64_t)m->says.echo[self].beat_us;
-	for (seat = 0; seat < SEATS; seat++)
-		next.saw_us[seat] = best_age(says, &m->says, seat, now_us);
+	for (seat = 0; seat < SEATS; seat++) {
+		next.sight_us[seat] =
+		    next.beat_us - (uint64_t)next.saw_us[seat];
+		next.saw_us[seat] = best_age(says, &next, seat, now_us);
+	}
 	*says = next;
 	return true;
 }

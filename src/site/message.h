@@ -67,9 +67,9 @@ struct message {
 	enum message_kind kind;
 	enum record_seat from;
 	char thing[RECORD_NAME_BYTES];
-	struct decide_says says; /* of a heartbeat; heard, heard_us and echo_us
-				      are message_hear()'s; heard is the
-				      receiver's to fill */
+	struct decide_says says;   /* of a heartbeat; heard, heard_us, echo_us
+				      and sight_us are message_hear()'s;
+				      heard is the receiver's to fill */
 	struct voter_message vote; /* of the others */
 };
 

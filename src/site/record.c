@@ -58,6 +58,12 @@ record_role_init(
 }
 
 bool
+record_role_past(const struct record_role_file *r, uint64_t number)
+{
+	return number < r->superseded_by;
+}
+
+bool
 record_role_resigned(const struct record_role_file *r)
 {
 	return r->role == ROLE_PRIMARY && r->resigned != 0 &&

@@ -169,6 +169,9 @@ void record_role_print(const struct record_role_file *r, struct buf *out);
 int record_role_parse(
     struct record_role_file *r, const void *data, size_t len, struct err *e);
 
+/* Another site has held a later term than number: a lease of that one would come too
+ * late. */
+bool record_role_past(const struct record_role_file *r, uint64_t number);
 /* A primary that has given its term up. */
 bool record_role_resigned(const struct record_role_file *r);
 

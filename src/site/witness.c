@@ -75,6 +75,14 @@ witness_answer(const struct witness *w, const struct record_role_file *role)
 	    : 0;
 }
 
+void
+witness_answered(struct witness *w, const struct record_role_file *role,
+    uint64_t id, uint64_t held)
+{
+	if (role->role != ROLE_PRIMARY || held <= role->held)
+		w->answered_id = id;
+}
+
 bool
 witness_counts(const struct witness *w, const struct record_role_file *role)
 {

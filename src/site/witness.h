@@ -63,9 +63,14 @@ struct witness {
 bool witness_step(struct witness *w, const struct record_role_file *role,
     const struct voter *v, int64_t now_us, uint64_t id,
     struct record_role_file *next);
-/* What to answer: the telling that is on record here; 0: none. */
+/* What to answer: the telling that is on record here; 0: none.  It goes with the
+ * highest term that this site held. */
 uint64_t
 witness_answer(const struct witness *w, const struct record_role_file *role);
+/* That answer, at the other site.  To a primary one that has held a later term than it
+ * answers nothing: it votes by its own witness. */
+void witness_answered(struct witness *w, const struct record_role_file *role,
+    uint64_t id, uint64_t held);
 /* Do its votes count now? */
 bool
 witness_counts(const struct witness *w, const struct record_role_file *role);

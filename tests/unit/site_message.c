@@ -55,6 +55,8 @@ check_one_sign(void)
 	    "words of it that come later make no later sign of it");
 	tap_ok(tell(40 * S, 50, 9 * S, 5 * MS) == 9 * S + 5 * MS,
 	    "the shortest way counts");
+	tap_ok(tell(41 * S, 50, 40 * S, 5 * MS) == 40 * S + 5 * MS,
+	    "the same heartbeat, heard there once more, is a sign");
 }
 
 static void

@@ -71,6 +71,7 @@ struct sim_site {
 	uint64_t committed; /* as a standby */
 	/* What the oracle knows of its watching: true times. */
 	int64_t unseen_since; /* last sign of life of the peer, or of a break */
+	int64_t confirmed; /* when an order to end the hold was obeyed last */
 	enum decide_order order;
 	unsigned int asks; /* which witness */
 	bool wanted, aborted;
@@ -83,7 +84,7 @@ struct sim_message {
 	size_t len; /* 0: what the data sites tell each other beyond beats */
 	uint8_t bytes[MESSAGE_BYTES_MAX];
 	char witness[RECORD_WITNESS_BYTES];
-	uint64_t witness_id, witness_heard;
+	uint64_t witness_id, witness_heard, witness_held;
 };
 
 struct sim {
@@ -498,7 +499,9 @@ sim_check_promotion(struct sim *m, struct sim_site *s)
 	m->taken += s->decide.given_up;
 	if (sim_is_free(peer) && peer->role.role == ROLE_PRIMARY && !m->exempt)
 		sim_violation(m, "promoted itself beside one that is free");
-	if (s->order == ORDER_CONFIRM || !early)
+	/* It ends the hold for the rest of the silence. */
+	if (s->order == ORDER_CONFIRM || s->confirmed > s->unseen_since ||
+	    !early)
 		return;
 	if (!peer->gave_up)
 		sim_violation(m,
@@ -840,8 +843,10 @@ sim_info(struct sim *m, struct sim_site *s)
 	if (sim_chance(m, m->sharp ? 5 : 1))
 		q->at += sim_below(m, 60 * SIM_S);
 	(void)strcpy(q->witness, s->witness.tells);
-	if (s->role_there)
-		q->witness_heard = witness_answer(&s->witness, &s->role);
+	if (!s->role_there)
+		return;
+	q->witness_heard = witness_answer(&s->witness, &s->role);
+	q->witness_held = s->role.held;
 }
 
 static void
@@ -855,7 +860,8 @@ sim_hear_info(struct sim_site *s, const struct sim_message *q)
 		s->witness.heard_id = q->witness_id;
 	}
 	if (q->witness_heard != 0)
-		s->witness.answered_id = q->witness_heard;
+		witness_answered(
+		    &s->witness, &s->role, q->witness_heard, q->witness_held);
 }
 
 /* False: it died of it. */
@@ -897,6 +903,8 @@ sim_look(struct sim *m, struct sim_site *s)
 		return;
 	sim_facts(m, s, &f);
 	decide_step(&s->decide, &m->settings, &f, &s->verdict);
+	if (s->order == ORDER_CONFIRM && s->verdict.state == DECIDE_TAKING)
+		s->confirmed = m->now;
 	if (!sim_act(m, s))
 		return;
 	if (s->seat != SEAT_WITNESS && s->role_there)
@@ -1002,8 +1010,11 @@ sim_arrive(struct sim *m, const struct sim_message *q)
 		(void)sim_do_step(m, s, &step);
 		break;
 	case MESSAGE_ANSWER:
-		if (in.from == SEAT_WITNESS &&
-		    !(s->role_there && witness_counts(&s->witness, &s->role)))
+		if ((in.from == SEAT_WITNESS &&
+			!(s->role_there &&
+			    witness_counts(&s->witness, &s->role))) ||
+		    (s->role_there &&
+			record_role_past(&s->role, in.vote.number)))
 			in.vote.answer = VOTER_NO_SEAT;
 		if (voter_on_answer(&s->voter, &in.vote, sim_clock(m, s)))
 			sim_check_lease(m, s);

@@ -55,7 +55,7 @@ say(const struct site *from, struct site *to)
 		to->w.heard_id = from->w.tells_id;
 	}
 	if (heard != 0)
-		to->w.answered_id = heard;
+		witness_answered(&to->w, &to->role, heard, from->role.held);
 	look(to);
 }
 
@@ -193,6 +193,24 @@ leases(void)
 	tap_str(a.w.tells, "w", "which must be known of this process");
 }
 
+/* Both are primaries by their records: one has not heard of the other's term. */
+static void
+succeeded(void)
+{
+	both_ask("w");
+	a.role.held = 4;
+	b.role.role = ROLE_PRIMARY;
+	b.role.held = 5;
+	ask(&a, "v");
+	ask(&b, "v");
+	talk();
+	tap_ok(!counts(&a), "its successor's answer is none to a primary");
+	tap_ok(counts(&b), "the later one's witness counts");
+	a.role.role = ROLE_STANDBY;
+	talk();
+	tap_ok(counts(&a), "and the first one's once it stands by");
+}
+
 int
 main(void)
 {
@@ -201,5 +219,6 @@ main(void)
 	unheard();
 	late();
 	leases();
+	succeeded();
 	return tap_done();
 }
