@@ -398,13 +398,21 @@ probe_once(struct promote *p, struct err *e)
 	return 0;
 }
 
+/* No server yet, or one that still ends recovery: until it has, one without
+ * hot_standby refuses as it does for good (cannot_connect_now). */
+static bool
+may_pass(const struct err *e)
+{
+	return e->kind == ERR_TRANSIENT || e->kind == ERR_NOT_FOUND ||
+	    strstr(e->text, "SQLSTATE 57P03") != NULL;
+}
+
 static int
 probe(struct promote *p, struct err *e)
 {
 	begin_wait(p);
 	while (probe_once(p, e) == -1) {
-		/* No server yet, or one that still ends recovery. */
-		if (e->kind != ERR_TRANSIENT && e->kind != ERR_NOT_FOUND)
+		if (!may_pass(e))
 			return err_ctx(e,
 			    "the server is promoted, but does not take a write");
 		err_clear(e);
