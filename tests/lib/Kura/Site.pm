@@ -66,7 +66,16 @@ sub write_conf
 		$text .= "[peer $name]\n";
 		$text .= "$_ = $p{$_}\n" for sort keys %p;
 	}
-	Kura::write_file($self->conf, $text);
+	# At once: a restore_command may read it just now, and a half one stops its
+	# server.
+	my $new = $self->conf . '.new';
+	Kura::write_file($new, $text);
+	if (my @was = stat($self->conf)) {
+		chown($was[4], $was[5], $new) == 1
+		    && chmod($was[2] & 07777, $new) == 1
+		    or croak("could not hand on the owner of \"$new\": $!");
+	}
+	rename($new, $self->conf) or croak("could not rename \"$new\": $!");
 	return;
 }
 
