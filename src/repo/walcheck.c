@@ -13,23 +13,24 @@
 
 /* ---- what is in front ---- */
 
-/* The timeline whose segment lies before lsn; 0 when it is not known. */
-static uint32_t
-timeline_before(const struct lineage *l, uint32_t timeline, uint64_t lsn)
+int
+wal_timeline_before(const struct lineage *l, uint32_t timeline, uint64_t lsn,
+    uint32_t *out, struct err *e)
 {
 	struct timeline_history h = { 0 };
-	uint32_t found = 0;
-	size_t i;
+	struct err local = ERR_INIT;
 
-	if (wal_read_history(l, timeline, &h, NULL, NULL) == -1)
-		return 0;
-	/* Of two that meet in one segment, the newer one has it whole. */
-	for (i = 0; i < h.count; i++)
-		if (wal_segment_start(
-			h.entries[i].begin_lsn, l->facts.segment_bytes) < lsn)
-			found = h.entries[i].timeline;
+	*out = 0;
+	if (wal_read_history(l, timeline, &h, NULL, &local) == -1) {
+		if (local.kind == ERR_NOT_FOUND)
+			return 0;
+		if (e != NULL)
+			*e = local;
+		return -1;
+	}
+	*out = timeline_at(&h, lsn - 1);
 	timeline_history_free(&h);
-	return found;
+	return 0;
 }
 
 /*
@@ -80,8 +81,10 @@ seed_from(const struct lineage *l, uint32_t *timeline, uint64_t start_lsn,
 	char name[WAL_NAME_BYTES], key[STORE_KEY_BYTES];
 	bool whole;
 
-	*timeline = timeline_before(l, *timeline, start_lsn);
-	if (*timeline == 0 || start_lsn < bytes)
+	if (start_lsn < bytes ||
+	    wal_timeline_before(l, *timeline, start_lsn, timeline, NULL) ==
+		-1 ||
+	    *timeline == 0)
 		return -1;
 	(void)wal_name(*timeline, start_lsn - bytes, bytes, name);
 	s = walstored_open(l, walstored_key(l, name, key), NULL);

@@ -16,6 +16,12 @@
 #include "repo/walarchive.h"
 #include "repo/walindexer.h"
 
+/* *out: the timeline that has the byte in front of lsn, a segment's start, seen from
+ * timeline; of two that meet in a segment, the newer one has it whole.  0: not known
+ * here. */
+int wal_timeline_before(const struct lineage *l, uint32_t timeline,
+    uint64_t lsn, uint32_t *out, struct err *e);
+
 /*
  * The bytes in front of start_lsn, a segment's start on timeline, that hold the
  * record before it or the beginning of one that crosses it.  Nothing is

@@ -4,29 +4,9 @@
 
 #include "base/mem.h"
 #include "codec/digest.h"
-#include "repo/walarchive.h"
+#include "repo/walcheck.h"
 
 #define SEAM_BYTES ((uint32_t)8192)
-
-/* Whose segment holds the byte in front of lsn?  0: not known here. */
-static int
-timeline_before(const struct lineage *l, uint32_t timeline, uint64_t lsn,
-    uint32_t *out, struct err *e)
-{
-	struct timeline_history h = { 0 };
-	struct err local = ERR_INIT;
-
-	*out = 0;
-	if (wal_read_history(l, timeline, &h, NULL, &local) == -1) {
-		if (local.kind == ERR_NOT_FOUND)
-			return 0;
-		*e = local;
-		return -1;
-	}
-	*out = timeline_at(&h, lsn - 1);
-	timeline_history_free(&h);
-	return 0;
-}
 
 /*
  * At the border of two segments all of the one in front counts: what was switched away
@@ -47,9 +27,10 @@ wal_seam(const struct lineage *l, uint32_t timeline, uint64_t lsn,
 
 	*out = (struct wal_seam){ .bytes = 0 };
 	if (at == 0) {
-		if (lsn < bytes ||
-		    timeline_before(l, timeline, lsn, &timeline, e) == -1)
-			return lsn < bytes ? 0 : -1;
+		if (lsn < bytes)
+			return 0;
+		if (wal_timeline_before(l, timeline, lsn, &timeline, e) == -1)
+			return -1;
 		if (timeline == 0)
 			return 0;
 		lsn -= bytes;
