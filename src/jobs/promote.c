@@ -20,6 +20,7 @@
 #include "pg/server.h"
 #include "pg/server_log.h"
 #include "pg/server_proc.h"
+#include "pg/session_errors.h"
 #include "repo/walknown.h"
 
 #define LOOK_US	     (CLOCK_SECOND_US / 20)
@@ -404,7 +405,7 @@ static bool
 may_pass(const struct err *e)
 {
 	return e->kind == ERR_TRANSIENT || e->kind == ERR_NOT_FOUND ||
-	    strstr(e->text, "SQLSTATE 57P03") != NULL;
+	    session_errors_tell(e, "57P03");
 }
 
 static int

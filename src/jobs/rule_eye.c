@@ -21,6 +21,7 @@
 #include "pg/server.h"
 #include "pg/server_pidfile.h"
 #include "pg/session.h"
+#include "pg/session_errors.h"
 
 #define LOOK_EVERY_US  (CLOCK_SECOND_US / 2)
 #define KNOCK_EVERY_US (5 * CLOCK_SECOND_US)
@@ -127,14 +128,13 @@ class_of(const struct err *e)
 		return WATCH_SQL_STOPPING;
 	if (strstr(e->text, "too many clients") != NULL ||
 	    strstr(e->text, "remaining connection slots") != NULL ||
-	    strstr(e->text, "SQLSTATE 53300") != NULL)
+	    session_errors_tell(e, "53300"))
 		return WATCH_SQL_TOO_MANY;
 	if (strstr(e->text, "authentication") != NULL ||
 	    strstr(e->text, "pg_hba.conf") != NULL ||
-	    strstr(e->text, "password") != NULL ||
-	    strstr(e->text, "SQLSTATE 28") != NULL)
+	    strstr(e->text, "password") != NULL || session_errors_tell(e, "28"))
 		return WATCH_SQL_AUTH;
-	if (strstr(e->text, "SQLSTATE 57P03") != NULL)
+	if (session_errors_tell(e, "57P03"))
 		return WATCH_SQL_STARTING;
 	if (strstr(e->text, "timeout") != NULL ||
 	    strstr(e->text, "timed out") != NULL)

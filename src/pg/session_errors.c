@@ -240,6 +240,19 @@ set_hint(const struct session_failure *f, const struct rule *r, struct err *e)
 	}
 }
 
+#define TELLS ", SQLSTATE "
+
+bool
+session_errors_tell(const struct err *e, const char *sqlstate)
+{
+	const char *at = e->text, *next;
+
+	/* The last one: the server's own words may hold another. */
+	while ((next = strstr(at, TELLS)) != NULL)
+		at = next + strlen(TELLS);
+	return at != e->text && strncmp(at, sqlstate, strlen(sqlstate)) == 0;
+}
+
 int
 session_errors_describe(const struct session_failure *f, struct err *e)
 {
@@ -253,7 +266,7 @@ session_errors_describe(const struct session_failure *f, struct err *e)
 	    f->doing == NULL ? "" : f->doing, f->doing == NULL ? "" : ": ",
 	    f->text, f->detail == NULL ? "" : " (",
 	    f->detail == NULL ? "" : f->detail, f->detail == NULL ? "" : ")",
-	    told ? ", SQLSTATE " : "", told ? f->sqlstate : "");
+	    told ? TELLS : "", told ? f->sqlstate : "");
 	set_hint(f, r, e);
 	return -1;
 }

@@ -31,4 +31,8 @@ int session_errors_describe(const struct session_failure *f, struct err *e);
 int session_errors_describe_connect(
     const struct session_failure *f, char *sqlstate, struct err *e);
 
+/* Is e of a server's refusal, described here, whose SQLSTATE begins so?  What is
+ * not kept beyond e: the session is gone when it could not be opened. */
+bool session_errors_tell(const struct err *e, const char *sqlstate);
+
 #endif /* !PG_SESSION_ERRORS_H */

@@ -157,11 +157,31 @@ check_connects(void)
 	    "Check user \"kura\" and the line of pg_hba.conf for it on the server.");
 }
 
+static void
+check_tell(void)
+{
+	const struct session_failure f = { .text = "says \"x, SQLSTATE 42501\"",
+		.sqlstate = "57P03" };
+	const struct session_failure none = { .text = "no answer" };
+	struct err e = ERR_INIT;
+
+	(void)session_errors_describe(&f, &e);
+	(void)err_ctx(&e, "could not ask");
+	tap_ok(
+	    session_errors_tell(&e, "57P03"), "what the server said is told");
+	tap_ok(session_errors_tell(&e, "57"), "by its class, too");
+	tap_ok(!session_errors_tell(&e, "42501"),
+	    "what stands in its words is not it");
+	(void)session_errors_describe(&none, &e);
+	tap_ok(!session_errors_tell(&e, ""), "libpq's own words have none");
+}
+
 int
 main(void)
 {
 	check_samples();
 	check_own_hint();
 	check_connects();
+	check_tell();
 	return tap_done();
 }
