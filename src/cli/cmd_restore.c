@@ -155,9 +155,15 @@ check_role(const struct cli *cli, const struct cluster_settings *c,
 {
 	struct record_role_file role;
 
-	if (!o->take_over || !o->start || o->standby || o->plan_only ||
-	    rule_role_read(cli->settings, c, &role, NULL) == -1 ||
-	    role.role != ROLE_STANDBY)
+	if (!o->take_over || !o->start || o->standby || o->plan_only)
+		return 0;
+	if (rule_role_read(cli->settings, c, &role, e) == -1) {
+		if (e->kind != ERR_NOT_FOUND)
+			return -1;
+		err_clear(e); /* no role here */
+		return 0;
+	}
+	if (role.role != ROLE_STANDBY)
 		return 0;
 	(void)err_set(e, ERR_REFUSED,
 	    "this site is a standby of cluster \"%s\": a server that takes "

@@ -10,6 +10,7 @@
  *	cluster, site	what the watcher saw (facts.h)
  *	job	a job started or ended, for and from the history (state.h)
  *	ready	the history has told all it knew
+ *	order	what a job is to do, from the supervisor
  *
  * Neither side waits for the other: a packet that does not fit is refused.
  */

@@ -69,11 +69,14 @@ static int
 refuse_unknown(const struct settings *s, const struct cluster_settings *c,
     const struct rejoin_result *r, struct err *e)
 {
-	struct record_role_file role;
+	struct record_role_file role = { .handover = HANDOVER_NONE };
 
-	if (r->completed || r->timeline != r->old_timeline ||
-	    rule_role_read(s, c, &role, NULL) == -1 ||
-	    role.handover != HANDOVER_NONE)
+	if (r->completed || r->timeline != r->old_timeline)
+		return 0;
+	if (rule_role_read(s, c, &role, e) == -1 && e->kind != ERR_NOT_FOUND)
+		return -1;
+	err_clear(e);
+	if (role.handover != HANDOVER_NONE)
 		return 0;
 	(void)err_set(e, ERR_TRANSIENT,
 	    "the timeline of the new primary has not come here yet: it is not "
