@@ -8,17 +8,24 @@
 #include "base/clock.h"
 #include "cli/role.h"
 
+#define HISTORY_LINES 10 /* unless all are asked for */
+
 static void
-print_history(const json_t *history)
+print_history(const struct cluster_settings *c, const json_t *history, bool all)
 {
 	static const char *const heads[] = { "SINCE", "ROLE", ">TERM", "WHY" };
 	AUTO_TABLE struct table *t = table_new(heads, COUNT_OF(heads));
 	char when[CLOCK_TEXT_BYTES];
-	const json_t *change;
-	size_t i;
+	size_t i = 0, count = json_array_size(history);
 
-	json_array_foreach(history, i, change)
-	{
+	if (!all && count > HISTORY_LINES)
+		i = count - HISTORY_LINES;
+	if (i > 0)
+		(void)printf(
+		    "%zu earlier roles: pgkura role %s --all\n", i, c->name);
+	for (; i < count; i++) {
+		const json_t *change = json_array_get(history, i);
+
 		table_cell(
 		    t, "%.19s", clock_local(role_num(change, "time_us"), when));
 		table_cell(t, "%s", role_str(change, "role"));
@@ -29,7 +36,7 @@ print_history(const json_t *history)
 }
 
 static int
-show(struct cli *cli, const struct cluster_settings *c, struct err *e)
+show(struct cli *cli, const struct cluster_settings *c, bool all, struct err *e)
 {
 	json_t *report = rule_ask_report(cli->settings, c, e);
 	const json_t *now, *history;
@@ -49,7 +56,7 @@ show(struct cli *cli, const struct cluster_settings *c, struct err *e)
 			     "not attend to it\n",
 		    c->name, role_str(report, "role"));
 	if (history != NULL)
-		print_history(history);
+		print_history(c, history, all);
 	json_decref(report);
 	return 0;
 }
@@ -57,8 +64,11 @@ show(struct cli *cli, const struct cluster_settings *c, struct err *e)
 int
 cmd_role(struct cli *cli, int argc, char *argv[], struct err *e)
 {
-	bool begin = false;
+	bool all = false, begin = false;
 	const struct cli_option options[] = {
+		{ "all", NULL,
+		    "show all roles that this site had, not the last 10",
+		    CLI_FLAG, &all },
 		{ "begin", NULL,
 		    "take the role of the configuration: nothing is on record",
 		    CLI_FLAG, &begin },
@@ -77,7 +87,7 @@ cmd_role(struct cli *cli, int argc, char *argv[], struct err *e)
 		return err_hint(e, "Set role in [cluster %s].", c->name);
 	}
 	if (!begin)
-		return show(cli, c, e);
+		return show(cli, c, all, e);
 	order = json_object();
 	json_set_str(order, "order", "begin");
 	return role_order(cli, c, order, e);

@@ -131,6 +131,7 @@ take(struct rule *r, const struct handover_step *st)
 	}
 	r->promote_again_us = 0;
 	tell(r, "switchover_taking", st);
+	rule_maintenance_over(r, &old);
 }
 
 static void

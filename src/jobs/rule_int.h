@@ -324,6 +324,9 @@ void rule_handover_step(struct rule *r, int64_t now_us);
 void rule_order_take(struct rule *r);
 /* At the beginning: an order that the process before this one did not take. */
 void rule_order_drop(struct rule *r);
+/* This site has become the primary; old: its record before.  Maintenance of the old
+ * one's server, where it was announced, is over. */
+void rule_maintenance_over(struct rule *r, const struct record_role_file *old);
 /* What this process, or the one before it, showed last. */
 json_t *
 rule_shown_last(const struct settings *s, const struct cluster_settings *c);

@@ -184,6 +184,15 @@ step_maintenance(struct rule *r, bool on)
 	}
 }
 
+void
+rule_maintenance_over(struct rule *r, const struct record_role_file *old)
+{
+	if (old->maintenance)
+		rule_event(r, LOG_LEVEL_WARNING, "maintenance_ends",
+		    "the role has moved: the new primary's server is watched",
+		    NULL, NULL);
+}
+
 static void
 step_failback(struct rule *r, enum rule_work work)
 {

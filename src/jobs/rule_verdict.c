@@ -187,6 +187,7 @@ take_term(struct rule *r, bool force)
 		r->role = old;
 		return;
 	}
+	rule_maintenance_over(r, &old);
 	r->promote_again_us = 0;
 	r->order.begun = ordered;
 }

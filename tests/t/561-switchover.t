@@ -61,7 +61,11 @@ for my $site ($tokyo, $osaka) {
 }
 is(scalar(@{ $r->role('tokyo')->{history} }), 1, 'no role has changed');
 goes('ordered at the primary', 'tokyo', 'osaka', 'tokyo');
+$osaka->pgkura_ok('(maintenance of the server that is left)', 'maintenance', 'main',
+	'on');
 goes('and back, ordered at the standby', 'osaka', 'tokyo', 'tokyo');
+$r->told('tokyo', qr/maintenance_ends: /, 'that of the other server is over, and it is said');
+ok(!$r->now($_, 'maintenance'), "... at $_") for qw(tokyo osaka);
 is_deeply([map { $_->{role} } @{ $r->role('tokyo')->{history} }],
 	[qw(primary standby primary)], 'the roles of a site are on record');
 cmp_ok($r->role('tokyo')->{held}, '>', 2, 'each with a term of its own');
@@ -69,7 +73,7 @@ cmp_ok($r->role('tokyo')->{held}, '>', 2, 'each with a term of its own');
 # ---- one after the other: the old primary does not follow yet ----
 
 my $n = 0;
-for my $at (qw(tokyo tokyo osaka osaka)) {
+for my $at ((qw(tokyo tokyo osaka osaka)) x 2) {
 	my ($from, $to) = $n++ % 2 ? qw(osaka tokyo) : qw(tokyo osaka);
 
 	$r->insert($r->server($from));
@@ -91,6 +95,14 @@ sub duty
 }
 
 goes('to the site that dials', 'tokyo', 'osaka', 'tokyo');
+my $had = @{ $r->role('tokyo')->{history} };
+my $lines = sub {
+	return scalar(() = $tokyo->pgkura_ok("roles: @_", 'role', 'main', @_)
+		    =~ /^\d{4}-\d\d-/mg);
+};
+cmp_ok($had, '>', 10, '(there are more than are shown)');
+is($lines->(), 10, 'the last ten roles are shown');
+is($lines->('--all'), $had, '... or all');
 $r->sites->stop('osaka');
 $r->wait_for('silence', sub {
 	!($r->sites->link('tokyo', 'osaka') // {})->{up}
