@@ -84,7 +84,7 @@ sub new
 
 	Kura::write_file("$dir/shim.c", $shim);
 	chmod(0755, $dir);
-	return if Kura::slurp(Kura::program('pgkurad')) =~ /__[at]san_init/
+	return if Kura::sanitizer()
 	    || system("$cc -shared -fPIC -o $dir/shim.so $dir/shim.c -ldl") != 0;
 	Kura::write_file("$dir/shift", pack('q<', 0));
 	return $self;

@@ -14,7 +14,8 @@ package Kura::Machine;
 #	$m->in			words before a command that is to run there
 #	$m->run(WORD...)	(status, stdout, stderr); ->run_ok dies on failure
 #	$m->spawn(LOG, WORD...)	goes on there; LOG is a file there
-#	$m->fall_asleep		suspend to memory, until it sleeps; ->wake
+#	$m->fall_asleep		suspend to memory, until it sleeps; ->wake,
+#				until it answers
 #	$m->halt		no processor goes on, nor any clock; ->go_on
 #	$m->console		what its kernel has said
 #	$m->kill		it is gone
@@ -301,13 +302,19 @@ sub start
 		    if !$self->{qemu}->alive;
 		return $self->console =~ /the machine is ready/;
 	};
-	# What is said to the line before somebody listens is lost.
-	my $answers = sub {
+	Kura::wait_until($ready, 300) or croak('it does not start: ' . $self->console);
+	return $self->wait_answer;
+}
+
+# What is said to the line before somebody listens is lost.
+sub wait_answer
+{
+	my ($self) = @_;
+
+	Kura::wait_until(sub {
 		my ($status) = Kura::run({ timeout => 20 }, $self->in, 'true');
 		return $status == 0;
-	};
-	Kura::wait_until($ready, 300) && Kura::wait_until($answers, 120)
-	    || croak('the machine does not answer: ' . $self->console);
+	}, 120) or croak('the machine does not answer: ' . $self->console);
 	return $self;
 }
 
@@ -375,7 +382,14 @@ sub fall_asleep
 	return $self->wait_state('suspended');
 }
 
-sub wake { return $_[0]->monitor('system_wakeup'); }
+sub wake
+{
+	my ($self) = @_;
+
+	$self->monitor('system_wakeup');
+	return $self->wait_answer;
+}
+
 sub halt { my ($self) = @_; $self->monitor('stop'); return $self->wait_state('paused'); }
 sub go_on { return $_[0]->monitor('cont'); }
 sub kill { my ($self) = @_; $self->{qemu}->kill('KILL'); return $self->{qemu}->wait(30); }

@@ -24,6 +24,9 @@ package Kura::Roles;
 #	$r->isolate('tokyo')	no other site hears it; ->join_again('tokyo')
 #	$r->wait_with_one_writer(NAME, CODE)	two checks: CODE comes true, and
 #				never do two servers take writes meanwhile
+#	$r->grow_apart		five checks, of a fresh pair without witness: tokyo
+#				wrote what osaka never got, osaka was made primary
+#				and wrote as well; tokyo has heard of it and stopped
 #	$r->lose('tokyo')	its server, its daemon, its watchdog are killed
 #	$r->watchdogs('tokyo')	pids of those that run
 #	$r->processes('tokyo')	of pgkurad and all that it has started, but not of
@@ -351,6 +354,44 @@ sub named
 
 sub watchdogs { return named(@_, 'pgkura-fence'); }
 sub processes { return named(@_, 'pgkurad'); }
+
+sub grow_apart
+{
+	my ($self) = @_;
+	my ($tokyo, $osaka) = map { $self->site($_) } qw(tokyo osaka);
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	$self->primary->psql('CREATE TABLE big AS SELECT g AS a,'
+		. ' md5(g::text) AS b FROM generate_series(1, 100000) g');
+	$self->insert($self->primary) for 1 .. 10;
+	$self->wait_there;
+
+	# ---- what osaka never gets ----
+
+	$self->isolate('tokyo');
+	$self->primary->psql('INSERT INTO t (a) VALUES (1001), (1002)');
+	$self->primary->psql('SELECT pg_switch_wal()');
+	$self->primary->psql('INSERT INTO t (a) VALUES (1003)');
+	$self->wait_state('osaka', 'peer silent');
+	$osaka->pgkura_ok('failover', 'failover', 'main',
+		'--allow-data-loss=all', '--yes');
+	$self->wait_server('osaka');
+	Test::More::is($self->rows($self->standby), '10 of 10',
+		'what was there is there');
+	$self->insert($self->standby) for 1 .. 5;
+
+	# ---- tokyo is joined again: it hears of the later term ----
+
+	$self->join_again('tokyo');
+	$self->wait_role('tokyo', 'standby');
+	$self->wait_for('the end of the old server',
+		sub { !$self->writes('tokyo') });
+	Test::More::ok(1, 'the old primary, which took writes alone, stops when it'
+		. ' hears of it');
+	$self->told('tokyo', qr/server_stopped/, 'with an event');
+	$tokyo->pgkura_fails('and may not start', 1,
+		qr/not the primary|later term/, 'may-start', 'main');
+}
 
 sub lose
 {
