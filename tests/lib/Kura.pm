@@ -52,6 +52,7 @@ package Kura;
 #	wait_until(CODE[, SECONDS])	call CODE until it is true; false when
 #			it never was in SECONDS (60)
 #	at_end(CODE)	call CODE when the script ends, after what it started has
+#	sanitizer	of the build: "address", "thread", undef
 #
 # Programs of a build with sanitizers may be started by a server or a daemon that
 # goes on when they die: the script fails at its end when any has left a report.
@@ -114,6 +115,14 @@ my %sanitizers = (ASAN_OPTIONS => 'handle_abort=1', TSAN_OPTIONS => undef,
 for my $name (keys %sanitizers) {
 	$ENV{$name} = join ':', $ENV{$name} || (), $sanitizers{$name} // (),
 	    "log_path=$reports/report";
+}
+
+# What the build is watched by: "address" (and UBSan), "thread", undef.
+sub sanitizer
+{
+	my ($letter) = slurp(program('pgkurad')) =~ /__([at])san_init/;
+
+	return { a => 'address', t => 'thread' }->{ $letter // '' };
 }
 
 # Show what is there; how many.  The search for leaks also tells there of threads

@@ -11,6 +11,8 @@ use IO::Socket::INET ();
 use Kura;
 
 plan skip_all => 'no PostgreSQL here' unless Kura::servers();
+plan skip_all => 'ThreadSanitizer has a thread of its own, which forbids namespaces'
+    if (Kura::sanitizer() // '') eq 'thread';
 
 my $dir = Kura::tempdir();
 my $drills = "$dir/drills";

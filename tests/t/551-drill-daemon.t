@@ -12,6 +12,8 @@ use Kura::Daemon;
 use Test::More;
 
 plan skip_all => 'no PostgreSQL here' unless Kura::servers();
+plan skip_all => 'ThreadSanitizer has a thread of its own, which forbids namespaces'
+    if (Kura::sanitizer() // '') eq 'thread';
 
 my ($major) = grep { $_ == 15 } Kura::servers();
 my $dir = Kura::tempdir();

@@ -25,33 +25,7 @@ my $r = Kura::Roles->new(major => $major, conf => { autovacuum => 'off' },
 	tokyo => { promote_hook => "$dir/hook" });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 
-$r->primary->psql('CREATE TABLE big AS SELECT g AS a, md5(g::text) AS b'
-	. ' FROM generate_series(1, 100000) g');
-$r->insert($r->primary) for 1 .. 10;
-$r->wait_there;
-
-# ---- what osaka never gets ----
-
-$r->isolate('tokyo');
-$r->primary->psql('INSERT INTO t (a) VALUES (1001), (1002)');
-$r->primary->psql('SELECT pg_switch_wal()');
-$r->primary->psql('INSERT INTO t (a) VALUES (1003)');
-$r->wait_state('osaka', 'peer silent');
-$osaka->pgkura_ok('failover', 'failover', 'main', '--allow-data-loss=all',
-	'--yes');
-$r->wait_server('osaka');
-is($r->rows($r->standby), '10 of 10', 'what was there is there');
-$r->insert($r->standby) for 1 .. 5;
-
-# ---- tokyo is joined again: it hears of the later term ----
-
-$r->join_again('tokyo');
-$r->wait_role('tokyo', 'standby');
-$r->wait_for('the end of the old server', sub { !$r->writes('tokyo') });
-ok(1, 'the old primary, which took writes alone, stops when it hears of it');
-$r->told('tokyo', qr/server_stopped/, 'with an event');
-$tokyo->pgkura_fails('and may not start', 1, qr/not the primary|later term/,
-	'may-start', 'main');
+$r->grow_apart;
 
 # WAL of the new timeline comes here.
 $r->wait_there('osaka', 'tokyo');
