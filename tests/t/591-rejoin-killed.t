@@ -50,7 +50,7 @@ $site->wait_wal('main', $last);
 $receiver->kill('TERM');
 $receiver->wait(30);
 my $wanted = $y->digest($new, 't', 'big');
-my $of_big = $new->psql("SELECT pg_relation_filepath('big')");
+my @of_tables = map { $new->psql("SELECT pg_relation_filepath('$_')") } qw(t big);
 $new->stop;
 $primary->kill9;
 
@@ -199,8 +199,11 @@ SKIP: {
 	again();
 	command('cp', '-a', $place{data}, "$mount/data");
 	# What is to be written anew takes more room than there is, and whatever is
-	# removed gives none back.
-	unlink("$mount/data/$of_big") or die "$of_big: $!";
+	# removed gives none back, nor is there a table that is cut shorter: files
+	# are restored in the order in which the old primary's folders gave them.
+	for my $of (@of_tables) {
+		unlink("$mount/data/$of") or die "$of: $!";
+	}
 	command('cp', '-al', "$mount/data", "$mount/held");
 	$y->configure(standby_dir => "$mount/data");
 	my ($free_kb) =
