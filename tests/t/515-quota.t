@@ -117,7 +117,13 @@ subtest 'quota' => sub {
 	ok(!$sites->wait_committed('main', 'tokyo', 'osaka', flushed(), 3),
 		'(the rest is not there)');
 
-	# A courier that begins anew has not seen it take anything.
+	# A courier that begins anew has not seen it take anything; nor does it, with
+	# no room at all.
+	$osaka->peer('tokyo', quota => '20MB');
+	$osaka->pgkura_ok('(the quota is lowered)', 'reload');
+	ok(Kura::wait_until(sub { return alarm_at($tokyo) =~ /is 20\.0 MB/; }, 60),
+		'a quota below what is there')
+	    or diag(alarm_at($tokyo), $sites->daemon('osaka')->err);
 	my ($courier) = map { $_->{pid} } grep { $_->{duty} eq 'courier' }
 	    @{ JSON::PP::decode_json(($tokyo->pgkura('status', '--json'))[1])
 		    ->{duties} };
