@@ -14,7 +14,9 @@ use Kura::Roles;
 my ($major) = grep { $_ >= 15 } Kura::servers();
 plan skip_all => 'no PostgreSQL 15 or newer here' if !defined $major;
 
-my $r = Kura::Roles->new(major => $major);
+# A switchover is given up when the other site is silent; a slow machine is not.
+my $r = Kura::Roles->new(major => $major,
+	peer => { beat_interval => '500ms', beat_misses => 10 });
 my ($tokyo, $osaka) = map { $r->site($_) } qw(tokyo osaka);
 my $pid = $r->primary->running;
 
