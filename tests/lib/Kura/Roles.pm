@@ -14,7 +14,7 @@ package Kura::Roles;
 #	$r->primary		the Kura::Cluster at tokyo
 #	$r->standby		the one at osaka; nobody but the daemon starts it
 #	$r->role('osaka')	what "pgkura role --json" says
-#	$r->wait_role('osaka', 'primary')
+#	$r->wait_role('osaka', 'primary')	as its pgkurad says that runs
 #	$r->wait_state('osaka', 'peer silent')
 #	$r->wait_one_witness	... whose votes count at both sites
 #	$r->wait_server('osaka')	until its server takes writes
@@ -159,8 +159,12 @@ sub wait_role
 {
 	my ($self, $name, $role) = @_;
 
-	return $self->wait_for("role $role at $name",
-		sub { ($self->role($name)->{role} // '') eq $role });
+	# It is on record while nothing runs there, too.
+	return $self->wait_for("role $role at $name", sub {
+		my $is = $self->role($name);
+
+		return ($is->{role} // '') eq $role && $is->{now};
+	});
 }
 
 sub wait_lease

@@ -11,7 +11,8 @@ package Kura::Sites;
 #	$sites->start;				# init, daemons, pairing
 #	$sites->add('naha');		# another, while they run: paired with all
 #	$sites->wait_link('tokyo', 'osaka');
-#	my $link = $sites->link('tokyo', 'osaka');	# what the courier says, or undef
+#	my $link = $sites->link('tokyo', 'osaka');	# what the courier says that
+#				# runs, or undef
 #	$sites->stop('osaka'); $sites->start_daemon('osaka');
 #	$sites->kill9('osaka')	the supervisor and all its duties
 #	$sites->daemon('osaka')	its Kura::Process
@@ -182,7 +183,10 @@ sub link
 	my $text = eval { Kura::slurp($self->site($from)->state . "/link/$to.json") };
 
 	return if !defined $text;
-	return eval { JSON::PP::decode_json($text) };
+	my $link = eval { JSON::PP::decode_json($text) } // return;
+	# One that was killed has left its file.
+	my $process = eval { Kura::slurp("/proc/$link->{pid}/stat") };
+	return defined $process && $process !~ /\) Z / ? $link : undef;
 }
 
 sub wait_link
