@@ -71,12 +71,15 @@ ok(Kura::wait_until(sub {
 	my $drill = $d->cluster('main')->{drill} // {};
 	return $drill->{passed_us} && $drill->{rto_us} > 0;
 }, 60), 'the status shows it');
-ok(drill_job()->{next_us} > time() * 1000000, 'the next is not due yet');
+# Its process ends behind its last word.
+ok(Kura::wait_until(sub { drill_job()->{next_us} > time() * 1000000 }),
+	'the next is not due yet');
+is(scalar(() = $d->events('drill_done')), 1, '... nor has it begun');
 my ($status, $out) = Kura::run({ env => { PGKURA_CONF => $d->conf } },
 	Kura::program('pgkura'), 'status');
 like($out, qr/^  drill     passed .* ago, RTO .*, next /m, 'for people too')
     or diag($out);
-is(scalar(alarms()), 0, 'no alarm');
+ok(Kura::wait_until(sub { !alarms() }), 'no alarm');
 ($status, $out) = Kura::run({ env => { PGKURA_CONF => $d->conf } },
 	Kura::as_user(Kura::program('pgkura'), 'drill', 'list', '--config',
 		$d->conf, '--json'));

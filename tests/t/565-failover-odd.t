@@ -64,15 +64,18 @@ subtest 'without the daemon' => sub {
 		'failover', 'main', '--offline', '--allow-data-loss=all', '--yes');
 	$r->sites->kill9('osaka');
 	# A process of the killed daemon that has not ended yet.
+	my $end = $osaka->dir . '/end';
 	my $dying = Kura::spawn('flock', $osaka->state . '/locks/main.follow', 'sh',
-		'-c', 'echo held; exec sleep 3');
+		'-c', "echo held; until test -e $end; do sleep 0.1; done");
 	Kura::wait_until(sub { $dying->out =~ /held/ });
-	my ($status, undef, $err) = $osaka->pgkura('failover', 'main', '--offline',
-		'--yes');
-	is($status, 1, 'without the daemon, what would be lost is refused');
-	like($err, qr/waiting until the process "follow" of pgkurad has ended/,
-		'a process that is about to end is waited for, and named');
-	like($err, qr/more would be lost/, 'and then it says why');
+	my $offline = Kura::spawn($osaka->words('failover', 'main', '--offline',
+		'--yes'));
+	ok(Kura::wait_until(sub {
+		$offline->err =~ /waiting until the process "follow" of pgkurad has ended/
+	}, 30), 'a process that is about to end is waited for, and named');
+	Kura::write_file($end, '');
+	is($offline->wait(60), 1, 'without the daemon, what would be lost is refused');
+	like($offline->err, qr/more would be lost/, 'and then it says why');
 	$osaka->pgkura_ok('failover --offline', 'failover', 'main', '--offline',
 		'--allow-data-loss=all', '--yes');
 	ok($r->writes('osaka'), 'the standby takes writes');
