@@ -257,8 +257,9 @@ check_lock(void)
 {
 	struct err e = ERR_INIT;
 	int fd = file_lock("lock", false, false, &e), other;
+	int ready[2], status = -1;
 	pid_t pid;
-	int status = -1;
+	char byte;
 
 	tap_ok(fd != -1, "locked");
 	tap_ok(file_lock("lock", false, false, &e) == -1 &&
@@ -266,12 +267,18 @@ check_lock(void)
 	    "one holds it: %s", e.text);
 	tap_ok(file_lock("lock", true, false, &e) == -1,
 	    "nobody shares it either");
+	if (pipe(ready) == -1)
+		tap_bail("no pipe");
 	if ((pid = fork()) == 0) {
 		child_catch_stop_signals();
+		(void)!write(ready[1], "", 1);
 		other = file_lock("lock", false, true, &e);
 		_exit(other == -1 && e.kind == ERR_CANCELED ? 0 : 1);
 	}
-	(void)usleep(150000);
+	(void)!read(ready[0], &byte, 1);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+	(void)usleep(150000); /* let it wait */
 	(void)kill(pid, SIGTERM);
 	(void)waitpid(pid, &status, 0);
 	tap_ok(status == 0, "a wait for it can be stopped");

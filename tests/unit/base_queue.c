@@ -22,7 +22,8 @@ static atomic_uint early;
 struct worker {
 	struct queue *q;
 	uintptr_t first;
-	uint64_t count, sum;
+	uint64_t sum;
+	atomic_uint count;
 	pthread_t thread;
 };
 
@@ -144,7 +145,9 @@ check_fail(void)
 	int item;
 
 	(void)pthread_create(&from.thread, NULL, produce, &from);
-	(void)usleep(20000); /* let it fill the queue */
+	while (atomic_load(&from.count) < 2)
+		(void)usleep(1000);
+	(void)usleep(20000); /* let it wait for room */
 	queue_fail(q);
 	(void)pthread_join(from.thread, NULL);
 	tap_u64(from.count, 2, "a failed queue wakes who waits to put");

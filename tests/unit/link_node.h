@@ -339,12 +339,13 @@ node_state(struct node *n)
 }
 
 /* Wait, very long, until it holds. */
-#define NODE_WAIT(condition)                                            \
-	__extension__({                                                 \
-		int64_t end_ = clock_boot_us() + 120 * CLOCK_SECOND_US; \
-		while (!(condition) && clock_boot_us() < end_)          \
-			clock_sleep_us(5000);                           \
-		(condition);                                            \
+#define NODE_WAIT(condition)                                              \
+	__extension__({                                                   \
+		int64_t end_ = clock_boot_us() + 120 * CLOCK_SECOND_US;   \
+		bool holds_; /* it may for a moment only */               \
+		while (!(holds_ = (condition)) && clock_boot_us() < end_) \
+			clock_sleep_us(5000);                             \
+		holds_;                                                   \
 	})
 
 #endif /* !LINK_NODE_H */
