@@ -33,7 +33,8 @@ package Kura;
 #	tempdir()	a new folder, short as a socket's path wants; servers' user
 #			may enter it
 #	write_file(PATH, TEXT)	slurp(PATH)	append_file(PATH, TEXT)
-#	free_port()	a TCP port of 127.0.0.1 nobody uses now
+#	free_port()	a TCP port of 127.0.0.1 nobody uses now, nor another script
+#			while this one runs
 #
 #	run([\%how,] COMMAND...)	(status, stdout, stderr)
 #			status is 128 + signal for a killed one.  how: stdin =>
@@ -70,6 +71,7 @@ use File::Path qw(remove_tree);
 use File::Temp ();
 use IO::Socket::INET ();
 use POSIX qw(WNOHANG);
+use Socket qw(PF_UNIX SOCK_DGRAM pack_sockaddr_un);
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
@@ -255,13 +257,23 @@ sub slurp
 	return $text // '';
 }
 
+# Below those that the system gives to whoever asks for any (ip_local_port_range).
+# Until its server listens, and while that is stopped, a name is held for it.
+my @port_names;
+my $port_count = 0;
+
 sub free_port
 {
-	my $s = IO::Socket::INET->new(
-		LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 1)
-	    or croak("could not find a free port: $!");
-
-	return $s->sockport;
+	for (1 .. 1000) {
+		my $port = 20000 + ($$ * 31 + $port_count++) % 12000;
+		socket(my $name, PF_UNIX, SOCK_DGRAM, 0) or croak("socket: $!");
+		bind($name, pack_sockaddr_un("\0pgkura-test-port.$port")) or next;
+		IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port,
+			Listen => 1) or next;
+		push @port_names, $name;
+		return $port;
+	}
+	croak('could not find a free port');
 }
 
 # ---- programs ----
