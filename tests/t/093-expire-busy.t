@@ -7,6 +7,7 @@ use warnings;
 
 use lib "$ENV{PGKURA_SRC}/tests/lib";
 use Test::More;
+use Time::HiRes qw(sleep);
 use Kura;
 use Kura::Site;
 
@@ -23,24 +24,30 @@ my %least = (conninfo => $primary->conninfo, slot => 'none',
 sub expire { return $site->pgkura_ok('expire', 'expire', 'main'); }
 
 # Run expire as long as process lives; how often it did, and what it said that
-# is not success.
+# is not success.  One that has been stopped goes on by steps, the first of which
+# is step seconds long, and each twice the one before.
 sub expire_beside
 {
-	my ($process) = @_;
+	my ($process, $step) = @_;
 	my ($rounds, @failed) = (0);
 
 	while ($process->alive) {
 		my ($status, $out, $err) = $site->pgkura('expire', 'main');
 		push @failed, "status $status: $err" if $status != 0;
 		$rounds++;
+		next if !defined $step;
+		$process->kill('CONT');
+		sleep($step);
+		$process->kill('STOP');
+		$step *= 2;
 	}
 	return ($rounds, @failed);
 }
 
 sub finished
 {
-	my ($process, $what) = @_;
-	my ($rounds, @failed) = expire_beside($process);
+	my ($process, $what, $step) = @_;
+	my ($rounds, @failed) = expire_beside($process, $step);
 
 	is($process->wait(60), 0, "$what finishes beside expire")
 	    or diag($process->err);
@@ -52,6 +59,36 @@ sub finished
 sub packs
 {
 	return map { m{/([^/]+)$} } glob $site->repo . '/main/*/packs/*/*';
+}
+
+# Has process said that it reads, and not yet that it is done?
+sub reads
+{
+	my ($process) = @_;
+	my $pid = $process->pid;
+
+	return grep { /"kind": *"read"/ && /"pid": *$pid\b/ }
+	    map { eval { Kura::slurp($_) } // () } glob $site->repo . '/main/*/intents/*';
+}
+
+# A restore that is stopped while it reads; where it restores to.
+sub stopped_restore
+{
+	my ($id) = @_;
+
+	for (1 .. 20) {
+		my $to = Kura::tempdir() . '/data';
+		my $restore = Kura::spawn($site->words('restore', 'main', "--to=$to",
+			"--backup=$id", '--immediate', '--workers=1'));
+		sleep(0.001) while !reads($restore) && $restore->alive;
+		$restore->kill('STOP');
+		my $stat = '/proc/' . $restore->pid . '/stat';
+		sleep(0.001) while $restore->alive && Kura::slurp($stat) !~ /\) T /;
+		return ($restore, $to) if $restore->alive && reads($restore);
+		$restore->kill('CONT');
+		$restore->wait(60); # it was faster than we
+	}
+	die "no restore can be stopped while it reads\n";
 }
 
 $site->cluster('main', %least);
@@ -81,23 +118,15 @@ subtest 'a slow backup' => sub {
 };
 
 subtest 'a restore that is paused' => sub {
-	my $to = Kura::tempdir() . '/data';
 	my $id = $site->json('list', 'main')->{backups}[0]{backup};
 	$site->cluster('main', %least, expire_grace => '1h');
-	my $restore = Kura::spawn($site->words('restore', 'main', "--to=$to",
-		"--backup=$id", '--immediate', '--workers=1'));
-	ok(Kura::wait_until(sub { return glob $site->repo . '/main/*/intents/*' }),
-		'it says that it reads');
-	my $running = $restore->alive;
-	$restore->kill('STOP');
+	my ($restore, $to) = stopped_restore($id);
 	$primary->psql(q{UPDATE t SET s = s || 'changed'});
 	$site->pgkura_ok('a newer backup', 'backup', 'main');
 	expire() for 1 .. 3;
 	my @left = map { $_->{backup} } @{ $site->json('list', 'main')->{backups} };
-	ok((grep { $_ eq $id } @left), 'the one that is read is not withdrawn')
-	    if $running;
-	$restore->kill('CONT');
-	finished($restore, 'the restore');
+	ok((grep { $_ eq $id } @left), 'the one that is read is not withdrawn');
+	finished($restore, 'the restore', 0.005);
 	# Recovery fetches WAL when the restore has ended: the grace time is for
 	# that.
 	expire() for 1 .. 2;
@@ -113,22 +142,16 @@ subtest 'a restore that is paused' => sub {
 
 # What is withdrawn just before a restore says that it reads.
 subtest 'withdrawn while it is read' => sub {
-	my $to = Kura::tempdir() . '/data';
 	my $id = $site->json('list', 'main')->{backups}[0]{backup};
 	my ($root) = glob $site->repo . "/main/*/backups/$id";
-	my $restore = Kura::spawn($site->words('restore', 'main', "--to=$to",
-		"--backup=$id", '--immediate', '--workers=1'));
-	Kura::wait_until(sub { return glob $site->repo . '/main/*/intents/*' });
-	$restore->kill('STOP');
-	my $running = $restore->alive;
+	my ($restore) = stopped_restore($id);
 	$site->pgkura_ok('a newer backup', 'backup', 'main');
 	my ($withdrawn) = $root =~ s{/backups/}{/withdrawn/}r;
 	Kura::run(Kura::as_user('mkdir', '-p', $withdrawn =~ s{/[^/]+$}{}r));
 	rename($root, $withdrawn) or die "$root: $!";
 	expire() for 1 .. 3;
-	ok(-e $withdrawn, 'its packs are held') if $running;
-	$restore->kill('CONT');
-	finished($restore, 'the restore');
+	ok(-e $withdrawn, 'its packs are held');
+	finished($restore, 'the restore', 0.005);
 };
 
 # A backup that is committed while expire is at work: expire holds the lock of
