@@ -8,7 +8,7 @@ use warnings;
 
 use lib "$ENV{PGKURA_SRC}/tests/lib";
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(sleep);
 use Kura;
 
 plan skip_all => 'no PostgreSQL here' if !Kura::servers();
@@ -185,10 +185,8 @@ sub slow
 sub ends
 {
 	my ($p, $kind, $text, $name) = @_;
-	my $begun = time();
 
-	is($p->wait(20), 1, "$name ends it");
-	cmp_ok(time() - $begun, '<', 5, 'at once');
+	is($p->wait(20), 1, "$name ends it"); # by itself it takes a minute
 	my $facts = Kura::facts($p->out);
 	is($facts->{error}, $kind, $facts->{text} // 'no text');
 	like($facts->{text}, $text, 'with the reason') or diag($facts->{text});
