@@ -144,9 +144,10 @@ my $stopped = (grep { $_->{duty} eq 'courier' }
 kill('STOP', $stopped);
 $primary->psql('INSERT INTO t SELECT g, md5(g::text)'
 	. ' FROM generate_series(1, 300000) g');
-ok(Kura::wait_until(sub { return !is_normal('tokyo') }),
-	'OP1: a site that is silent: status is not 0');
-like((status('tokyo'))[1], qr/^alarm peer_unreachable: /m, 'OP1: and says why');
+ok(Kura::wait_until(sub {
+	($status, $out) = status('tokyo');
+	return $status != 0 && $out =~ /^alarm peer_unreachable: /m;
+}), 'OP1: a site that is silent: status is not 0, and says why') or diag($out);
 ok(Kura::wait_until(sub {
 	my $c = course('tokyo', 'osaka', 'ships');
 	return $c->{behind_bytes} > 0 && $c->{lacking_since_us} > 0
