@@ -162,8 +162,11 @@ subtest 'a full disk' => sub {
 	    or plan skip_all => 'no tmpfs can be mounted here';
 	my $sites = Kura::Sites->new(names => [qw(tokyo osaka)]);
 	my ($tokyo, $osaka) = map { $sites->site($_) } qw(tokyo osaka);
+	# Its walsender hears a moment later that the receiver has ended.
+	$primary->wait_for(
+		'SELECT count(*) = 0 FROM pg_replication_slots WHERE active');
 	$primary->psql('SELECT pg_drop_replication_slot(slot_name)'
-		. ' FROM pg_replication_slots WHERE NOT active');
+		. ' FROM pg_replication_slots');
 	$primary->psql('DROP TABLE IF EXISTS t; VACUUM FULL');
 	$tokyo->cluster('main', conninfo => $primary->conninfo,
 		fast_checkpoint => 'yes', replicate_to => 'osaka');
