@@ -31,8 +31,8 @@ sub alarmed
 	my $is = sub { return grep { $_ eq $alarm } alarms($name) };
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	Kura::wait_until($is, 90);
-	return ok($is->(), $what) || diag(join ' ', alarms($name));
+	return ok(Kura::wait_until($is, 90), $what)
+	    || diag(join ' ', alarms($name));
 }
 
 sub is_over
@@ -80,19 +80,27 @@ $osaka->pgkura_ok('it is to start', 'standby', 'start', 'main');
 alarmed('osaka', 'standby_failing', 'a standby that does not start is an alarm');
 $r->next_is('osaka', 'pgkura standby status main', 'and where to look');
 is_over('osaka', 'standby_off', 'it is not off by order any more');
-my $now = $r->role('osaka')->{now};
-ok(!$now->{promotable}, 'that site is not promotable');
-like($now->{why_not}, qr/nobody_knows_this/, 'and says why');
+
+# While it is started once more it may look well.
+my $now;
+ok(Kura::wait_until(sub {
+	$now = $r->role('osaka')->{now};
+	return !$now->{promotable} && $now->{why_not} =~ /nobody_knows_this/;
+}), 'that site is not promotable, and says why') or diag(explain($now));
 alarmed('tokyo', 'no_standby', 'the primary tells of it');
-like(($tokyo->pgkura('status'))[1], qr/"osaka" could not take over: .*nobody_knows_this/,
-	'with the reason');
-($status, $ready) = $osaka->pgkura('ready', 'main');
-is($status, 1, 'that site is not ready');
-like($ready, qr/^FAULT +standby .*nobody_knows_this/m, 'and says why');
+ok(Kura::wait_until(sub {
+	return ($tokyo->pgkura('status'))[1] =~
+	    /"osaka" could not take over: .*nobody_knows_this/;
+}), 'with the reason') or diag(($tokyo->pgkura('status'))[1]);
+ok(Kura::wait_until(sub {
+	($status, $ready) = $osaka->pgkura('ready', 'main');
+	return $status == 1 && $ready =~ /^FAULT +standby .*nobody_knows_this/m;
+}), 'that site is not ready, and says why') or diag($status, $ready);
 Kura::write_file($auto, $whole);
 is_over('osaka', 'standby_failing', 'mended');
 is_over('tokyo', 'no_standby', 'for the primary as well');
-ok($r->role('osaka')->{now}{promotable}, 'it is promotable');
+ok(Kura::wait_until(sub { $r->role('osaka')->{now}{promotable} }),
+	'it is promotable');
 
 # ---- the old primary is back, and nobody has ordered what becomes of it ----
 
