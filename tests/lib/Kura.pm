@@ -104,6 +104,10 @@ if (my $number = $prctl{ (POSIX::uname())[4] }) {
 	syscall($number, 36, 1, 0, 0, 0);
 }
 
+# The language of whoever runs us, and where his psql goes, are none of ours.
+delete @ENV{ 'LANGUAGE', grep { /^PG/ && !/^PGKURA_/ } keys %ENV };
+$ENV{LC_ALL} = 'C.UTF-8';
+
 # ---- sanitizers ----
 
 # Any user's programs write there.  Where AddressSanitizer is beside it, UBSan's word
