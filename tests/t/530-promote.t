@@ -194,6 +194,7 @@ subtest 'the hook fails' => sub {
 	$p = $y->job('promote', 'main');
 	like($p->{text}, qr/did not end within 1s/, 'one that hangs is killed');
 	hook($dir, "exit 0\n");
+	$y->configure(promote_hook_timeout => undef);
 	$p = $y->job('promote', 'main');
 	is($p->{status}, 0, 'once it works, all is done');
 	$y->stop_duty;

@@ -101,7 +101,8 @@ sub in_step
 	$r->wait_for("step $step", sub {
 		my $steps = (eval { JSON::PP::decode_json(Kura::slurp($record)) }
 			// {})->{steps} // [];
-		die $p->out . $p->err if !$p->alive;
+		die $p->out . $p->err . $r->events('tokyo') . $r->events('osaka')
+		    if !$p->alive;
 		return @$steps && $steps->[-1]{step} eq $step;
 	}, 120);
 	return $p;
