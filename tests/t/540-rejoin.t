@@ -15,7 +15,7 @@ my @majors = grep { my $m = $_; grep { $_ == $m } 13, 15, 18 } Kura::servers();
 plan skip_all => 'no PostgreSQL here' unless @majors;
 
 my %conf = (wal_level => 'replica', max_slot_wal_keep_size => '1GB',
-	wal_keep_size => '256MB');
+	wal_keep_size => '256MB', autovacuum => 'off');
 
 sub fill
 {
