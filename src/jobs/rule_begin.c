@@ -113,6 +113,28 @@ take_again(struct rule *r)
 		(void)take(r, role, held, "the other sites agree on it");
 }
 
+/*
+ * The fence of the configuration is another one.  When a lease becomes necessary for
+ * a server that takes writes without one, it goes on so until it has the first:
+ * waived, durable with the change.  Whether it takes writes is known after a look.
+ */
+static void
+take_fence(struct rule *r)
+{
+	struct record_role_file next = r->role;
+
+	next.fence = fence_of(r->c);
+	if (next.role == ROLE_PRIMARY && r->role.fence == FENCE_NONE &&
+	    next.fence == FENCE_LEASE && !next.fenced &&
+	    !record_role_resigned(&next)) {
+		if (r->look.boot_us == 0)
+			return;
+		if (r->look.writable)
+			next.waived = next.held;
+	}
+	(void)rule_put_role(r, &next);
+}
+
 void
 rule_begin(struct rule *r)
 {
@@ -124,12 +146,8 @@ rule_begin(struct rule *r)
 	}
 	if (r->has_role) {
 		if (r->role.fence != fence_of(r->c) &&
-		    r->role.handover == HANDOVER_NONE) {
-			struct record_role_file next = r->role;
-
-			next.fence = fence_of(r->c);
-			(void)rule_put_role(r, &next);
-		}
+		    r->role.handover == HANDOVER_NONE)
+			take_fence(r);
 		return;
 	}
 	if (!all_heard(r) || r->info.us == 0)

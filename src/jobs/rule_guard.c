@@ -15,13 +15,18 @@
 
 _Static_assert(FENCE_UNGUARDED == VOTER_FREE, "a free lease is not guarded");
 
+static bool
+is_waived(const struct rule *r)
+{
+	return r->role.waived != 0 && r->role.waived == r->role.held;
+}
+
 /* Until when the server may write, as the watchdog is to see to it. */
 static int64_t
 guarded_until(const struct rule *r)
 {
 	if (!r->has_role || r->role.fence != FENCE_LEASE ||
-	    r->role.role != ROLE_PRIMARY ||
-	    (r->role.waived != 0 && r->role.waived == r->role.held))
+	    r->role.role != ROLE_PRIMARY || is_waived(r))
 		return FENCE_UNGUARDED;
 	if (record_role_resigned(&r->role))
 		return 0;
@@ -55,9 +60,10 @@ look_at_watchdog(struct rule *r)
 	guard_see(&r->guard, &v);
 	tell_change(r, &v);
 	r->guarded = v.there;
-	r->proved = v.there && v.may_kill;
+	r->proved = v.there && v.may_kill && !is_waived(r);
 	r->unproved = !v.there ? "the watchdog is not there"
 	    : !v.may_kill      ? "the watchdog may not stop the server's user"
+	    : is_waived(r)     ? "this site has no lease yet"
 			       : "";
 }
 
