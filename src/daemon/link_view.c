@@ -42,7 +42,8 @@ is_lost(const struct peer_settings *p, const json_t *heard, const json_t *path,
 		now_us - json_get_int(path, "since_us") > patience_us);
 }
 
-/* Is there a link?  What to say when there is not. */
+/* Is there a link?  What to say when there is not.  A courier that has just begun and
+ * has heard nothing yet says nothing either way: an alarm that there is stays. */
 static bool
 judge_reach(struct alarms *a, const struct peer_settings *p, const json_t *v,
     int64_t now_us)
@@ -59,7 +60,8 @@ judge_reach(struct alarms *a, const struct peer_settings *p, const json_t *v,
 		    "site \"%s\" cannot be reached%s%.160s", p->name,
 		    json_get_str(path, "error")[0] == '\0' ? "" : ": ",
 		    json_get_str(path, "error"));
-	set(a, ALARM_PEER_UNREACHABLE, p->name, text);
+	if (text[0] != '\0' || json_is_true(json_object_get(v, "up")))
+		set(a, ALARM_PEER_UNREACHABLE, p->name, text);
 	return fresh && text[0] == '\0';
 }
 

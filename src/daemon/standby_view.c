@@ -96,7 +96,7 @@ judge_there(struct alarms *a, const struct cluster_view *c)
 		quiet = json_object_get(site, "told_ago_us") == NULL ||
 		    json_get_int(site, "told_ago_us") > QUIET_US;
 		if (!is_true(site, "heard") || is_true(site, "witness") ||
-		    !is(site, "role", "standby") ||
+		    (!is(site, "role", "standby") && !quiet) ||
 		    (is_true(site, "promotable") && !quiet))
 			continue;
 		name = message_text(site, "site");

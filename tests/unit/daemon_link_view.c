@@ -82,6 +82,8 @@ check_reach(void)
 	tap_str(names(a), "", "one is being tried for the first time");
 	say(SAYS("false", DOWN "," DOWN, ""));
 	tap_str(names(a), "peer_unreachable", "both are down: that is another");
+	say(SAYS("true", UP, ""));
+	tap_str(names(a), "", "it is back");
 	say("{\"updated_us\":%1,\"up\":false,\"paths\":[" NEW "]}");
 	tap_str(names(a), "", "the daemon has just begun");
 	say("{\"updated_us\":%1,\"up\":false,\"paths\":"
@@ -89,6 +91,11 @@ check_reach(void)
 	tap_str(names(a), "peer_unreachable", "it has tried for long enough");
 	say("{\"updated_us\":%60,\"up\":true,\"paths\":[" UP "]}");
 	tap_str(names(a), "peer_unreachable", "the courier hangs");
+	say("{\"updated_us\":%1,\"up\":false,\"paths\":[" NEW "]}");
+	tap_str(
+	    names(a), "peer_unreachable", "the next one has heard nothing yet");
+	say(SAYS("true", UP, ""));
+	tap_str(names(a), "", "it is heard");
 }
 
 #define SHIP(rest) \
