@@ -104,6 +104,10 @@ online(struct cli *cli, const struct cluster_settings *c,
 		    role_str(shown, "role"));
 		return -1;
 	}
+	if (!cli->json &&
+	    (f->force || strcmp(role_str(shown, "fence"), "none") == 0))
+		(void)printf("nothing proves that the old primary writes no "
+			     "more: first make sure that its server is off\n");
 	if (role_confirm(c, f->yes, e) == -1)
 		return -1;
 	return give(cli, c, "failover", f, e);

@@ -121,7 +121,7 @@ cmd_may_start(struct cli *cli, int argc, char *argv[], struct err *e)
 	    "the server of cluster \"%s\" may not start here: %s", c->name,
 	    why);
 	return err_hint(e,
-	    "\"pgkura role %s\" says more; \"pgkura failback %s\" makes it a "
-	    "standby.",
+	    "\"pgkura role %s\" says more; where another site is the primary now, "
+	    "\"pgkura failback %s\" makes this one its standby.",
 	    c->name, c->name);
 }

@@ -28,6 +28,20 @@ ago(int64_t us, int64_t now_us, char out[CLOCK_TEXT_BYTES + 8])
 	return out;
 }
 
+/* With wal_ack = remote: do commits wait for the other site? */
+static void
+print_ack(const json_t *r)
+{
+	const char *ack = json_get_str(r, "ack");
+
+	if (strcmp(ack, "degraded") == 0)
+		(void)printf(
+		    "            DEGRADED: the other site acknowledges "
+		    "nothing; commits wait for this site alone\n");
+	else if (ack[0] != '\0' && json_get_str(r, "ack_wait")[0] != '\0')
+		(void)printf("            %s\n", json_get_str(r, "ack_wait"));
+}
+
 static void
 print_receiver(const json_t *r)
 {
@@ -45,6 +59,7 @@ print_receiver(const json_t *r)
 	(void)printf("\n");
 	if (json_get_str(r, "error")[0] != '\0')
 		(void)printf("            %s\n", json_get_str(r, "error"));
+	print_ack(r);
 }
 
 /* is_to: by its role this site is a standby. */
@@ -226,6 +241,9 @@ print_rule(const json_t *r)
 		(void)printf(", failover in %s",
 		    clock_interval(json_get_int(r, "hold_left_us"), left));
 	if (strcmp(json_get_str(r, "role"), "standby") == 0 &&
+	    json_is_false(json_object_get(r, "promotable")))
+		(void)printf(", could not take over");
+	else if (strcmp(json_get_str(r, "role"), "standby") == 0 &&
 	    json_get_int(r, "rpo_us") >= 0)
 		(void)printf(", a failover now loses at most %s",
 		    clock_interval(json_get_int(r, "rpo_us"), left));
@@ -296,9 +314,10 @@ print_cluster(const json_t *c, int64_t now_us)
 	print_live(json_object_get(jobs, "drill_live"));
 }
 
-/* ", durable there up to 0/3000060, 1.2 MB behind", or "in step" */
+/* ", durable there up to 0/3000060, 1.2 MB behind", or "in step"; with no link by what
+ * was heard last */
 static void
-print_behind(const json_t *o, const char *where)
+print_behind(const json_t *o, const char *where, bool up)
 {
 	const char *committed = json_get_str(o, "committed"),
 		   *had = json_get_str(o, "had");
@@ -311,7 +330,7 @@ print_behind(const json_t *o, const char *where)
 	else
 		return;
 	if (json_get_int(o, "behind_bytes") == 0)
-		(void)printf("in step");
+		(void)printf("in step%s", up ? "" : " when last heard");
 	else
 		(void)printf("%s behind",
 		    size_text((uint64_t)json_get_int(o, "behind_bytes"), size));
@@ -363,7 +382,7 @@ rpo_target(const json_t *clusters, const json_t *course)
 }
 
 static void
-print_ship(const json_t *o, int64_t target_us, int64_t now_us)
+print_ship(const json_t *o, int64_t target_us, int64_t now_us, bool up)
 {
 	char size[SIZE_TEXT_BYTES], late[CLOCK_TEXT_BYTES],
 	    target[TARGET_BYTES];
@@ -371,7 +390,7 @@ print_ship(const json_t *o, int64_t target_us, int64_t now_us)
 
 	(void)printf("  sends     %s: %s", json_get_str(o, "cluster"),
 	    json_get_str(o, "state"));
-	print_behind(o, "there");
+	print_behind(o, "there", up);
 	print_course(o);
 	if (since_us > 0)
 		(void)printf("\n            the loss of this site now would "
@@ -392,14 +411,14 @@ print_ship(const json_t *o, int64_t target_us, int64_t now_us)
 }
 
 static void
-print_accept(const json_t *o, int64_t target_us, int64_t late_us)
+print_accept(const json_t *o, int64_t target_us, int64_t late_us, bool up)
 {
 	char late[CLOCK_TEXT_BYTES], target[TARGET_BYTES];
 	int64_t source_us = json_get_int(o, "source_us");
 
 	(void)printf("  takes     %s: %s", json_get_str(o, "cluster"),
 	    json_get_str(o, "state"));
-	print_behind(o, "here");
+	print_behind(o, "here", up);
 	print_course(o);
 	if (json_object_get(o, "zero_loss_proved_for_us") != NULL)
 		(void)printf(
@@ -449,6 +468,7 @@ print_link(const json_t *l, const json_t *clusters)
 	int64_t age_us = show_age_us(l);
 	char ago_text[CLOCK_TEXT_BYTES];
 	const json_t *path, *one;
+	bool up = json_is_true(json_object_get(l, "up"));
 	size_t i;
 
 	if (age_us > SILENT_US) {
@@ -457,13 +477,11 @@ print_link(const json_t *l, const json_t *clusters)
 		    clock_interval(age_us, ago_text));
 		return;
 	}
-	if (!json_is_true(json_object_get(l, "up")) &&
-	    json_object_get(l, "heard_ago_us") != NULL)
+	if (!up && json_object_get(l, "heard_ago_us") != NULL)
 		(void)printf("  link      DOWN, last heard %s ago",
 		    clock_interval(json_get_int(l, "heard_ago_us"), ago_text));
 	else
-		(void)printf("  link      %s%s%s",
-		    json_is_true(json_object_get(l, "up")) ? "up" : "DOWN",
+		(void)printf("  link      %s%s%s", up ? "up" : "DOWN",
 		    json_get_str(l, "congestion")[0] == '\0' ? "" : ", ",
 		    json_get_str(l, "congestion"));
 	print_max_rate(l);
@@ -476,16 +494,18 @@ print_link(const json_t *l, const json_t *clusters)
 		    json_get_str(path, "remote"),
 		    (double)json_get_int(path, "rtt_us") / 1000,
 		    (long long)json_get_int(path, "lanes"));
-		if (json_get_str(path, "error")[0] != '\0')
+		/* What kept it from coming up before is over. */
+		if (!json_is_true(json_object_get(path, "up")) &&
+		    json_get_str(path, "error")[0] != '\0')
 			(void)printf(": %s", json_get_str(path, "error"));
 		(void)printf("\n");
 	}
 	json_array_foreach(json_object_get(l, "ships"), i, one)
-	    print_ship(one, rpo_target(clusters, one), show_now_us(l));
+	    print_ship(one, rpo_target(clusters, one), show_now_us(l), up);
 	json_array_foreach(json_object_get(l, "accepts"), i, one)
 	{
 		print_accept(
-		    one, rpo_target(clusters, one), skew_late_us(l, one));
+		    one, rpo_target(clusters, one), skew_late_us(l, one), up);
 	}
 }
 

@@ -23,7 +23,7 @@ open_lineage(struct cli *cli, const char *cluster, const char *lineage,
 }
 
 static void
-print_span(const struct wal_span *s, uint32_t segment_bytes)
+print_span(const struct wal_span *s, bool newest, uint32_t segment_bytes)
 {
 	char a[LSN_TEXT_BYTES], b[LSN_TEXT_BYTES], first[WAL_NAME_BYTES],
 	    last[WAL_NAME_BYTES];
@@ -32,7 +32,7 @@ print_span(const struct wal_span *s, uint32_t segment_bytes)
 	    lsn_text(s->start_lsn, a), lsn_text(s->end_lsn, b),
 	    wal_name(s->timeline, s->start_lsn, segment_bytes, first),
 	    wal_name(s->timeline, s->end_lsn - 1, segment_bytes, last),
-	    s->open_end ? "  (growing)" : "");
+	    s->open_end && newest ? "  (growing)" : "");
 }
 
 static json_t *
@@ -71,7 +71,10 @@ wal_show(struct cli *cli, const char *cluster, const char *lineage, bool gaps,
 		if (!gaps) {
 			(void)json_array_append_new(a, span_json(&spans[i]));
 			if (!cli->json)
-				print_span(&spans[i], l.facts.segment_bytes);
+				print_span(&spans[i],
+				    spans[i].timeline ==
+					spans[count - 1].timeline,
+				    l.facts.segment_bytes);
 			continue;
 		}
 		if (i == 0 || spans[i - 1].timeline != spans[i].timeline)

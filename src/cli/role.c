@@ -115,6 +115,13 @@ role_print(const json_t *shown)
 		(void)printf("  witness   %s\n", why);
 	for (i = 0; i < json_array_size(sites); i++)
 		print_site(json_array_get(sites, i));
+	if (strcmp(role_str(shown, "state"), "unknown") == 0)
+		(void)printf(
+		    "It is settled when the other sites are heard: \"pgkura "
+		    "check %s\", \"pgkura site list\".\nOnly when they are lost, "
+		    "and did not take over: \"pgkura role %s --begin\" takes "
+		    "the role of the configuration.\n",
+		    role_str(shown, "cluster"), role_str(shown, "cluster"));
 	if (role_str(shown, "command")[0] != '\0')
 		(void)printf("next: %s\n", role_str(shown, "command"));
 }

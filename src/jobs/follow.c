@@ -457,7 +457,11 @@ step(struct keep *k, struct err *e)
 	    follow_look(&k->follow, &k->view, e) == -1)
 		return -1;
 	if (promoter > 0) {
-		show(k, "being promoted", NULL);
+		show(k,
+		    rule_wanted(c) && rule_may_follow(s, c)
+			? "the old primary is being made a standby"
+			: "being promoted",
+		    NULL);
 		return 0;
 	}
 	if (off == 1) {

@@ -68,7 +68,7 @@ add_window(struct list *list, const struct view_backup *b, uint32_t timeline,
 	w->from_lsn = range->stop_lsn;
 	w->to_lsn = range->end_lsn;
 	w->from_us = range->consistent_us;
-	w->live = range->open_end;
+	w->live = range->open_end && list->newer_count == 0;
 	w->hole_behind = walpath_goes_on(range->path, range->end_lsn);
 	if (find_known_us(range, &w->to_us, &commit_us, e) == -1)
 		return -1;

@@ -26,7 +26,7 @@ static const char *const reasons[] = {
 	[REASON_NONE] = "",
 	[REASON_BACKUPS_ONLY] = "no other site has a role here",
 	[REASON_ROLE_UNKNOWN] =
-	    "the record of this site's role is gone, and nobody has said what it is",
+	    "nothing is on record of this site's role, and the other sites have not said what it is",
 	[REASON_NOT_PRIMARY] = "this site is not the primary",
 	[REASON_FENCED] = "this site is fenced",
 	[REASON_SUPERSEDED] = "another site has held a later term",
