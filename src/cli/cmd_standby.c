@@ -117,7 +117,9 @@ stop(struct cli *cli, const struct cluster_settings *c, struct err *e)
 		    c->standby_dir);
 		return err_hint(e, "Stop it as you stop a primary.");
 	}
-	if (follow_set_off(cli->settings, c, true, e) == -1)
+	/* pgkurad may have started it since. */
+	if (follow_set_off(cli->settings, c, true, e) == -1 ||
+	    follow_look_state(cli->settings, c, &v, e) == -1)
 		return -1;
 	if (v.state == FOLLOW_STARTING &&
 	    server_stop(c->standby_dir, "fast", e) == -1)

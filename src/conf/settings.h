@@ -94,6 +94,7 @@ struct cluster_settings {
 	char *standby_dir;	   /* data directory of a standby here; NULL */
 	unsigned int standby_port; /* 0: as the primary's */
 	char *standby_settings;	   /* "name=value ..." of it, shell words */
+	char *standby_tablespaces; /* "path or OID=path, ..." ; NULL none */
 	bool standby_hot;	   /* it takes read-only sessions */
 	char *standby_conninfo;	   /* how to reach it; NULL: its socket */
 	char *promote_hook; /* run before and after its promotion; NULL */

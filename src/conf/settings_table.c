@@ -385,6 +385,11 @@ const struct option settings_options[] = {
 	    .what = "Settings of that standby's server, name=value, separated "
 	    "by blanks; a value with blanks is quoted.  They stay when it is "
 	    "promoted." },
+	{ "standby_tablespaces", CLUSTER(standby_tablespaces),
+	    .type = OPTION_PLACES, .example = "/ssd/pg=/data/ssd, 16455=/data/log",
+	    .what = "Other places for tablespaces of that standby: where the "
+	    "primary has one, or its OID, an equals sign and an absolute "
+	    "path; separated by commas.  Not named: as at the primary." },
 	{ "standby_hot", CLUSTER(standby_hot), .type = OPTION_BOOL,
 	    .initial = "yes", .example = "no",
 	    .what = "That standby takes read-only sessions, and can be the "

@@ -33,6 +33,7 @@ enum option_type {
 	OPTION_LISTEN,	  /* "host:port, ..."; the host may be "*" */
 	OPTION_ADDRESSES, /* "host:port, ..." */
 	OPTION_LITERALS,  /* IP addresses separated by commas */
+	OPTION_PLACES,	  /* "path or number=path, ..." */
 	OPTION_RATES,	  /* rate_windows.h */
 	OPTION_CHOICE,	  /* one of words */
 	/* numbers */

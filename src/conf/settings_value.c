@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -169,6 +170,11 @@ option_allowed(const struct option *o, struct buf *out)
 	case OPTION_LITERALS:
 		buf_printf(out, "IP addresses separated by commas");
 		return;
+	case OPTION_PLACES:
+		buf_printf(out,
+		    "pairs of an absolute path or a number, \"=\", and an "
+		    "absolute path, separated by commas");
+		return;
 	case OPTION_RATES:
 		buf_printf(out,
 		    "windows of the day, each with its bytes a second or "
@@ -321,6 +327,24 @@ list_fits(const struct option *o, const char *text)
 	return count > 0;
 }
 
+/* "/ssd=/data, 16455=/log" */
+static bool
+places_fit(const char *text)
+{
+	char word[PATH_MAX];
+	const char *at = text, *eq;
+	size_t count = 0;
+
+	for (; list_next(&at, word, sizeof(word)); count++) {
+		eq = strchr(word, '=');
+		if (eq == NULL || eq == word || eq[1] != '/' ||
+		    (word[0] != '/' &&
+			strspn(word, "0123456789") != (size_t)(eq - word)))
+			return false;
+	}
+	return count > 0;
+}
+
 static bool
 is_word(const char *const *words, const char *text)
 {
@@ -341,6 +365,8 @@ text_fits(const struct option *o, const char *text)
 	case OPTION_ADDRESSES:
 	case OPTION_LITERALS:
 		return list_fits(o, text);
+	case OPTION_PLACES:
+		return places_fit(text);
 	case OPTION_CHOICE:
 		return is_word(o->words, text);
 	case OPTION_SLOT:

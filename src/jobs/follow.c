@@ -208,12 +208,21 @@ make(struct keep *k, bool delta, struct err *e)
 	return 0;
 }
 
+/* With the lock: the order that it is not to run may have come before it. */
+static int
+make_unless_off(struct keep *k, bool delta, struct err *e)
+{
+	int off = follow_is_off(k->follow.settings, k->follow.cluster, e);
+
+	return off == -1 ? -1 : off == 1 ? 0 : make(k, delta, e);
+}
+
 static int
 build(struct keep *k, bool delta, struct err *e)
 {
 	AUTO_FD int lock = lock_promotion(k, e);
 
-	return lock == -1 ? -1 : make(k, delta, e);
+	return lock == -1 ? -1 : make_unless_off(k, delta, e);
 }
 
 /* Is there a backup from which recovery reaches the end of what is here?  Until
@@ -252,7 +261,7 @@ rebuild(struct keep *k, const char *reason, struct err *e)
 	follow_hang_up(&k->follow);
 	if (server_stop(pgdata, "immediate", e) == -1)
 		return -1;
-	return make(k, true, e);
+	return make_unless_off(k, true, e);
 }
 
 /* ---- starting it ---- */
@@ -275,6 +284,16 @@ is_beyond_repair(const struct err *e)
 	return false;
 }
 
+/* The order that it is not to run may have come while it started. */
+static int
+stop_again(struct keep *k, struct err *e)
+{
+	const struct follow *f = &k->follow;
+	int off = follow_is_off(f->settings, f->cluster, e);
+
+	return off <= 0 ? off : server_stop(f->cluster->standby_dir, "fast", e);
+}
+
 static int
 start(struct keep *k, struct err *e)
 {
@@ -289,7 +308,7 @@ start(struct keep *k, struct err *e)
 		k->known_pid = k->view.pid;
 		k->wait_us = 0;
 		k->moved_us = clock_boot_us();
-		return 0;
+		return stop_again(k, e);
 	}
 	if (!is_beyond_repair(e))
 		return -1;

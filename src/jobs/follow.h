@@ -16,7 +16,8 @@
  * cluster, and where it lies: what is not ours is never touched.
  *
  *	follow.c	 the duty: keep it running
- *	follow_build.c	 make it, make it anew, drop it
+ *	follow_build.c	 make it, make it anew
+ *	follow_drop.c	 remove it
  *	follow_server.c	 start it, reach it
  *	follow_look.c	 how far it is
  *	follow_wal.c	 how far the repository is
@@ -142,17 +143,19 @@ struct follow_build {
 int follow_build(const struct settings *s, const struct cluster_settings *c,
     const struct follow_build *how, struct restore_result *result,
     struct err *e);
-/* Stop it and remove the directory.  Refuses what is not ours, and what was
- * promoted. */
-int follow_drop(
-    const struct settings *s, const struct cluster_settings *c, struct err *e);
-
 /* The operator's order that it is not to run: durable, in the state directory.
  */
 int follow_is_off(
     const struct settings *s, const struct cluster_settings *c, struct err *e);
 int follow_set_off(const struct settings *s, const struct cluster_settings *c,
     bool off, struct err *e);
+
+/* ---- follow_drop.c ---- */
+
+/* Stop it, also when it is being made, and remove the directory; it is off then.
+ * Refuses what is not ours, and what was promoted.  Folders of tablespaces stay. */
+int follow_drop(
+    const struct settings *s, const struct cluster_settings *c, struct err *e);
 
 /* ---- follow.c ---- */
 

@@ -1,18 +1,23 @@
 /*
- * follow_build: the standby's directory: made, made anew, removed.
+ * follow_build: the standby's directory: made, made anew.
  */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "conf/list.h"
 #include "jobs/follow_int.h"
 #include "jobs/promote.h"
 #include "pg/server.h"
 #include "pg/server_words.h"
+
+AUTO_DEFINE(char *, file_names_free);
+#define AUTO_NAMES AUTO(file_names_free_auto)
 
 int
 follow_need(const struct cluster_settings *c, struct err *e)
@@ -107,8 +112,8 @@ put_settings(
 	return 0;
 }
 
-static int
-publish_building(
+int
+follow_publish_building(
     const struct settings *s, const struct cluster_settings *c, struct err *e)
 {
 	AUTO_FREE char *path = follow_building_path(s, c);
@@ -116,6 +121,20 @@ publish_building(
 
 	put_marker(c, &marker);
 	return publish(s, c, path, buf_str(&marker), e);
+}
+
+/* Pairs of an old and a new place, NULL-ended; the caller frees all of it. */
+static char **
+tablespace_map(const struct cluster_settings *c)
+{
+	const char *at = c->standby_tablespaces;
+	char **pairs = mem_zarray(list_count(at) + 1, sizeof(*pairs));
+	char pair[PATH_MAX];
+	size_t n = 0;
+
+	while (list_next(&at, pair, sizeof(pair)))
+		pairs[n++] = mem_strdup(pair);
+	return pairs;
 }
 
 int
@@ -126,6 +145,7 @@ follow_build(const struct settings *s, const struct cluster_settings *c,
 	AUTO_SERVER_WORDS struct server_words words = { 0 };
 	AUTO_BUF struct buf marker = BUF_INIT;
 	AUTO_FREE char *building = follow_building_path(s, c);
+	AUTO_NAMES char **map = tablespace_map(c);
 	struct restore_options o = { .directory = c->standby_dir,
 		.delta = how->delta,
 		.no_salvage = how->no_salvage,
@@ -138,6 +158,7 @@ follow_build(const struct settings *s, const struct cluster_settings *c,
 	put_marker(c, &marker);
 	o.target.kind = TARGET_LATEST;
 	o.follow_marker = buf_str(&marker);
+	o.tablespace_map = (const char *const *)map;
 	o.server_settings = server_words_argv(&words);
 	/* What may be refused comes before the directory counts as ours. */
 	o.plan_only = true;
@@ -145,7 +166,7 @@ follow_build(const struct settings *s, const struct cluster_settings *c,
 		return -1;
 	restore_result_free(result);
 	o.plan_only = false;
-	if ((!how->convert && publish_building(s, c, e) == -1) ||
+	if ((!how->convert && follow_publish_building(s, c, e) == -1) ||
 	    promote_forget(s, c, e) == -1 ||
 	    restore_run(s, c, &o, result, e) == -1)
 		return -1;
@@ -153,49 +174,4 @@ follow_build(const struct settings *s, const struct cluster_settings *c,
 		return 0;
 	restore_result_free(result);
 	return -1;
-}
-
-/* ---- removing it ---- */
-
-static int
-refuse_drop(const struct cluster_settings *c, const struct follow_view *v,
-    struct err *e)
-{
-	if (v->state == FOLLOW_FOREIGN) {
-		(void)err_set(e, ERR_REFUSED,
-		    "\"%s\" is not a standby that pgkura has made",
-		    c->standby_dir);
-		return err_hint(e, "Name the standby's folder in standby_dir.");
-	}
-	if (v->state != FOLLOW_PROMOTED)
-		return 0;
-	(void)err_set(e, ERR_REFUSED,
-	    "the server in \"%s\" has been promoted: it is no standby any more",
-	    c->standby_dir);
-	return err_hint(
-	    e, "It is the cluster's server, or was: look at its role.");
-}
-
-int
-follow_drop(
-    const struct settings *s, const struct cluster_settings *c, struct err *e)
-{
-	AUTO_FREE char *building = follow_building_path(s, c);
-	struct follow_view v;
-
-	if (follow_need(c, e) == -1 || follow_look_state(s, c, &v, e) == -1 ||
-	    refuse_drop(c, &v, e) == -1 || follow_set_off(s, c, true, e) == -1)
-		return -1;
-	if (v.state == FOLLOW_ABSENT)
-		return file_unlink_at(AT_FDCWD, building, e);
-	/* Whatever interrupts this leaves what can be dropped again. */
-	if (server_stop(c->standby_dir, "fast", e) == -1 ||
-	    publish_building(s, c, e) == -1 ||
-	    file_rmtree_at(AT_FDCWD, c->standby_dir, e) == -1 ||
-	    file_unlink_at(AT_FDCWD, building, e) == -1)
-		return -1;
-	log_event(LOG_LEVEL_WARNING, "standby_dropped",
-	    "the standby has been removed", "cluster", c->name, "directory",
-	    c->standby_dir, NULL);
-	return 0;
 }

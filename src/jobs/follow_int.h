@@ -16,5 +16,7 @@ int follow_repository(struct follow *f, struct err *e);
 /* While it is there, the directory that it names is being made. */
 char *follow_building_path(
     const struct settings *s, const struct cluster_settings *c);
+int follow_publish_building(
+    const struct settings *s, const struct cluster_settings *c, struct err *e);
 
 #endif /* !JOBS_FOLLOW_INT_H */

@@ -29,7 +29,8 @@ mapped(const char *pair, const struct root_tablespace *t)
 	return NULL;
 }
 
-/* Every pair must be sound and mean something. */
+/* Every pair must be sound and mean something; that of a standby's settings may
+ * mean what an older backup has not. */
 static int
 check_map(const struct restore_options *options, const struct root *root,
     struct err *e)
@@ -42,6 +43,8 @@ check_map(const struct restore_options *options, const struct root *root,
 		for (i = 0, to = NULL; to == NULL && i < root->tablespace_count;
 		     i++)
 			to = mapped(*pair, &root->tablespaces[i]);
+		if (to == NULL && options->follow_marker != NULL)
+			continue;
 		if (to == NULL)
 			return err_set(e, ERR_USAGE,
 			    "\"%s\" means no tablespace of backup \"%s\"",
@@ -82,8 +85,8 @@ led_there(const struct restore_place *p, const struct place_link *l)
 }
 
 static int
-check_location(
-    const struct restore_place *p, struct place_link *l, struct err *e)
+check_location(const struct restore_place *p,
+    const struct restore_options *options, struct place_link *l, struct err *e)
 {
 	size_t len = strlen(p->path);
 	int rc;
@@ -103,8 +106,13 @@ check_location(
 		return rc;
 	(void)err_set(e, ERR_REFUSED,
 	    "folder \"%s\" of tablespace %u is not empty", l->path, l->oid);
-	return err_hint(
-	    e, "Put it elsewhere with --tablespace-map=%u=FOLDER.", l->oid);
+	return options->follow_marker != NULL
+	    ? err_hint(e,
+		  "Empty it, unless another server has its tablespace there, "
+		  "or put it elsewhere with standby_tablespaces = %u=FOLDER.",
+		  l->oid)
+	    : err_hint(e, "Put it elsewhere with --tablespace-map=%u=FOLDER.",
+		  l->oid);
 }
 
 int
@@ -122,7 +130,7 @@ place_check_tablespaces(struct restore_place *p,
 
 		choose_location(l, &root->tablespaces[i], options);
 		p->link_count++;
-		if (check_location(p, l, e) == -1)
+		if (check_location(p, options, l, e) == -1)
 			return -1;
 		for (k = 0; l->path != NULL && k < i; k++)
 			if (p->links[k].path != NULL &&
