@@ -25,6 +25,9 @@ role_is(const json_t *o, const char *key)
 	return json_is_true(json_object_get(o, key));
 }
 
+/* What was heard longer ago may not be so any more. */
+#define FRESH_US (5 * CLOCK_SECOND_US)
+
 static void
 print_site(const json_t *y)
 {
@@ -40,8 +43,10 @@ print_site(const json_t *y)
 	    (long long)role_num(y, "held"),
 	    clock_interval(role_num(y, "heard_ago_us"), ago));
 	if (!role_is(y, "witness"))
-		(void)printf(", server %s%s", role_str(y, "server"),
-		    role_is(y, "writable") ? ", takes writes" : "");
+		(void)printf(", server %s%s%s", role_str(y, "server"),
+		    role_is(y, "writable") ? ", takes writes" : "",
+		    role_num(y, "heard_ago_us") > FRESH_US ? " (as of then)"
+							   : "");
 	/* A standby only repeats what it has heard. */
 	if (role_is(y, "maintenance") &&
 	    strcmp(role_str(y, "role"), "primary") == 0)

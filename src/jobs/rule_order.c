@@ -375,7 +375,9 @@ rule_not_running(const struct cluster_settings *c, struct err *e)
 {
 	(void)err_set(e, ERR_NOT_FOUND,
 	    "pgkurad does not attend to the roles of cluster \"%s\"", c->name);
-	return err_hint(e, "Start it: \"systemctl start pgkurad\".");
+	return err_hint(e,
+	    "Start it: \"systemctl start pgkurad\"; where that was just now, "
+	    "try again in a moment.");
 }
 
 /* The last word of an order: 1 done, 0 not yet, -1 refused or failed. */

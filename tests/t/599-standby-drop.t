@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# A standby that is removed: while it is being made, with a folder that cannot be
+# A standby that is removed: at any moment while it is being made, with a folder that cannot be
 # removed whole, with tablespaces; what is left can be made anew.
 
 use strict;
@@ -9,6 +9,7 @@ use lib "$ENV{PGKURA_SRC}/tests/lib";
 use Test::More;
 use Time::HiRes ();
 use Kura;
+use Kura::Roles;
 use Kura::Standby;
 
 my ($major) = grep { $_ >= 15 } Kura::servers();
@@ -185,4 +186,24 @@ SKIP: {
 	unmount($own);
 }
 $primary->stop;
+
+# ---- at any moment while pgkurad makes and starts it ----
+
+my $r = Kura::Roles->new(major => $major);
+my $osaka = $r->site('osaka');
+for my $delay (0, .05, .1, .2, .3, .5, .8, 1.2) {
+	$osaka->pgkura_ok("$delay s after the order", 'standby', 'drop', 'main',
+		'--yes');
+	ok(!$r->standby->running, '... no server of it runs');
+	ok(!-e $r->standby->pgdata, '... and nothing is there');
+	$osaka->pgkura_ok('... it is wanted again', 'standby', 'create', 'main');
+	Time::HiRes::sleep($delay);
+}
+$r->insert($r->primary) for 1 .. 3;
+ok(Kura::wait_until(sub {
+	my ($ok, $out) = $r->standby->psql_try('SELECT count(*) FROM t');
+	return $ok == 0 && $out eq '3';
+}, 120), 'the last one follows') or diag($r->events('osaka'));
+$r->sites->stop($_) for qw(tokyo osaka);
+$r->primary->stop;
 done_testing();
