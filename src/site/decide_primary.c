@@ -168,6 +168,17 @@ resigned(struct decide_look *l)
 			    l->f->now_us < v->record.promised_until_boot_us));
 }
 
+/* Was its lease asked for since we began?  What is left of an older one, from before
+ * there was none, may end before anybody prolongs it. */
+static bool
+is_new(const struct decide_look *l)
+{
+	const struct voter *v = l->f->voter;
+
+	return voter_is_free(v) ||
+	    v->lease_until - v->lease_us >= l->d->began_us;
+}
+
 static void
 under_lease(struct decide_look *l)
 {
@@ -184,9 +195,8 @@ under_lease(struct decide_look *l)
 	renew(l);
 	if (holds && v->lease_number > l->f->role->held)
 		out->note_held = v->lease_number;
-	if (holds && l->f->role->waived != 0 &&
-	    v->lease_number >= l->f->role->held)
-		out->clear_waived = true;
+	out->clear_waived = holds && l->f->role->waived != 0 &&
+	    v->lease_number >= l->f->role->held && is_new(l);
 	out->may_ack = (holds && (l->f->guarded || voter_is_free(v))) ||
 	    out->reason == REASON_WAIVED;
 	if (out->reason == REASON_NO_LEASE || out->reason == REASON_UNGUARDED) {

@@ -497,6 +497,31 @@ witnesses(void)
 	(void)memset(&voter, 0, sizeof(voter));
 }
 
+/* A primary that goes on without a lease (fence = lease was turned on) until it has
+ * one: which is not what is left of an older one. */
+static void
+waived(void)
+{
+	set_up();
+	f.self = SEAT_FIRST;
+	f.says[SEAT_SECOND] = f.says[SEAT_FIRST];
+	f.says[SEAT_SECOND].role = ROLE_STANDBY;
+	role.role = ROLE_PRIMARY;
+	role.fence = FENCE_LEASE;
+	role.held = role.waived = 3;
+	f.writable = true;
+	voter.lease_us = 6 * S;
+	voter.lease_number = 3;
+	voter.lease_until = START + 5 * S;
+	look();
+	tap_ok(v.may_write && !v.clear_waived && v.act == DECIDE_NOTHING,
+	    "a lease from before it began does not end what was waived");
+	voter.lease_until = f.now_us + 6 * S;
+	look();
+	tap_ok(v.may_write && v.clear_waived, "one that it asked for does");
+	(void)memset(&voter, 0, sizeof(voter));
+}
+
 int
 main(void)
 {
@@ -511,5 +536,6 @@ main(void)
 	maintains();
 	loss();
 	orders();
+	waived();
 	return tap_done();
 }
